@@ -16,19 +16,18 @@ from sktraffic.sessions import list_column
 
 FILE = Path("android_apps_fgnet") / "d1_visible_apps.parquet"
 MODEL = {
-    "n_splits": 5, "folds": 1, "inner_splits": 4, "trees": 200, "search_trees": 60, "top_k": 6,
-    "boosting_rounds": 40, "epochs": 25, "resample": False, "budget": 4, "compare_seeds": 1,
-    "compare_folds": 1, "min_count": 200,
+    "n_splits": 5, "folds": 1, "inner_splits": 4, "trees": 100, "search_trees": 50, "top_k": 4,
+    "boosting_rounds": 30, "epochs": 15, "budget": 3, "compare_seeds": 1, "min_count": 100,
 }  # fmt: skip
 SETTINGS = {
     "tiny": MODEL | {
         "apps": 3, "traces": 8, "n_splits": 2, "inner_splits": 2, "trees": 10, "search_trees": 5,
         "boosting_rounds": 3, "epochs": 1, "budget": 1, "min_count": 20,
     },
-    "cpu": MODEL | {"apps": None, "traces": 60},
+    "cpu": MODEL | {"apps": None, "traces": 50},
     "gpu": MODEL | {
         "apps": None, "traces": None, "folds": 5, "trees": 500, "search_trees": 500, "top_k": 20,
-        "boosting_rounds": 150, "epochs": 60, "compare_seeds": 3, "compare_folds": 5,
+        "boosting_rounds": 150, "epochs": 60, "budget": 4, "compare_seeds": 3, "min_count": 200,
     },
 }  # fmt: skip
 

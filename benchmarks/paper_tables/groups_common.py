@@ -45,7 +45,12 @@ FORESTS = {
         "max_features": 0.2,
     },
 }
-MEMBERS = ("extra trees", "boosting", "network")  # beside the forest that was chosen
+MEMBERS = (
+    "extra trees",
+    "boosting",
+    "network",
+    "network with ADASYN",
+)  # beside the forest that was chosen
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,7 @@ def run(data, unit, settings):
     """Rows of one unit: the masked grouped test after the search, and the other columns."""
     seed, fold = unit["seed"], unit["fold"]
     columns = [("grouped", "masked")]
-    if seed < settings["compare_seeds"] and fold < settings["compare_folds"]:
+    if seed < settings["compare_seeds"]:
         columns += [("grouped", "unmasked"), ("random", "masked"), ("random", "unmasked")]
     rows, chosen = [], None
     for kind, view in columns:
@@ -201,7 +206,7 @@ def search(data, train, settings, seed):
         model = make_model("forest", name, trees, settings, seed)
         forests[name] = fit_predict(model, fitted, kept, y, len(data.names))
     best = max(forests, key=lambda name: score(forests[name]))
-    proba["forest"] = forests[best]  # the fourth voter costs no further fit
+    proba["forest"] = forests[best]  # this voter costs no further fit
     for name in MEMBERS[: settings["budget"]]:
         model = make_model(name, best, trees, settings, seed)
         proba[name] = fit_predict(model, fitted, kept, y, len(data.names))
@@ -235,7 +240,7 @@ def make_model(name, forest, trees, settings, seed):
     if name == "forest":
         return RandomForestClassifier(trees, random_state=seed, **FORESTS[forest])
     if name == "extra trees":
-        return ExtraTreesClassifier(trees, max_features=0.15, random_state=seed)
+        return ExtraTreesClassifier(trees, max_features=0.1, random_state=seed)
     if name == "boosting":
         return make_pipeline(
             ForestSelector(settings["top_k"], n_estimators=20, random_state=seed),
@@ -252,7 +257,7 @@ def make_model(name, forest, trees, settings, seed):
         MLPClassifier(
             (256, 256), lr=2e-3, batch_size=256, max_epochs=settings["epochs"],
             warmup_ratio=0.1, weight_decay=1e-2, early_stopping=False,
-            resampler=GuardedADASYN() if settings["resample"] else None,
+            resampler=GuardedADASYN() if name.endswith("ADASYN") else None,
             device="cpu", random_state=seed,
         ),
     )  # fmt: skip

@@ -14,19 +14,19 @@ from sktraffic.datasets import load_captures
 from sktraffic.feature_extraction import ByteTokens, PacketSequences, SessionFeatures
 
 MODEL = {
-    "n_splits": 5, "folds": 5, "inner_splits": 3, "trees": 200, "search_trees": 100, "top_k": 6,
-    "boosting_rounds": 40, "epochs": 25, "resample": True, "budget": 4, "compare_seeds": 1,
-    "compare_folds": 5,
+    "n_splits": 3, "folds": 3, "inner_splits": 3, "trees": 100, "search_trees": 50, "top_k": 4,
+    "boosting_rounds": 30, "epochs": 15, "budget": 3, "compare_seeds": 1,
 }  # fmt: skip
 SETTINGS = {
     "tiny": MODEL | {
         "devices": 3, "runs": 4, "n_splits": 2, "folds": 2, "inner_splits": 2, "trees": 10,
-        "search_trees": 5, "boosting_rounds": 3, "epochs": 1, "budget": 1, "compare_folds": 1,
+        "search_trees": 5, "boosting_rounds": 3, "epochs": 1, "budget": 1,
     },
     "cpu": MODEL | {"devices": None, "runs": None},
     "gpu": MODEL | {
-        "devices": None, "runs": None, "trees": 500, "search_trees": 500, "top_k": 20,
-        "boosting_rounds": 150, "epochs": 100, "compare_seeds": 3,
+        "devices": None, "runs": None, "n_splits": 5, "folds": 5, "trees": 500,
+        "search_trees": 500, "top_k": 20, "boosting_rounds": 150, "epochs": 100, "budget": 4,
+        "compare_seeds": 3,
     },
 }  # fmt: skip
 PORTS = ("src_port", "dst_port")
