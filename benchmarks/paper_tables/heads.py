@@ -1,6 +1,7 @@
 """The first bytes of the sessions of USTC-TFC2016 and ISCX VPN-nonVPN, their tokens and splits."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,7 @@ class Heads:
     raw: np.ndarray  # (n, 784) uint8: pcap header, link layer and all
 
 
+@lru_cache(maxsize=2)
 def load(name, folder):
     """Read a set; ``packet_bytes`` starts with the IP header whatever the link layer is."""
     table = pd.read_parquet(folder / FOLDERS[name] / "session_heads_784B.parquet")
