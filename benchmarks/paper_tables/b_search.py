@@ -63,7 +63,7 @@ DEFAULTS = {
 }
 SETTINGS = {
     scale: {k: v for k, v in given.items() if k != "baselines"}
-    | {"candidates": {"tiny": 2, "cpu": 6, "gpu": 24}[scale]}
+    | {"candidates": {"tiny": 2, "cpu": 4, "gpu": 24}[scale]}
     | (
         {"share": SHARES}
         if scale == "cpu"
