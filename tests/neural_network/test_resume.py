@@ -1,0 +1,489 @@
+"""Training in pieces gives what training in one piece gives, bit for bit."""
+
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from imblearn.over_sampling import SMOTE
+from numpy.testing import assert_array_equal
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import cross_val_predict, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from skorch.callbacks import GradientNormClipping, LRScheduler
+
+from sktraffic.neural_network import (
+    BiGRUDABert,
+    DeepPacketSAE,
+    MaskedByteModel,
+    MLPClassifier,
+    TrainingPaused,
+    TransformerEnsemble,
+    resumable_training,
+)
+from sktraffic.neural_network._fingerprint import describe
+from sktraffic.neural_network._masked_training import MaskedTraining
+from sktraffic.neural_network._net import TensorNet
+
+SHARED = {"random_state": 0, "device": "cpu"}
+MLP = MLPClassifier(
+    (8, 6), max_epochs=12, lr=0.05, batch_size=32, patience=3, warmup_ratio=0.3, **SHARED
+)
+ENSEMBLE = TransformerEnsemble(
+    2, d_token=8, n_heads=2, n_layers=1, d_hidden=8, max_epochs=3, batch_size=32, lr=0.01,
+    patience=2, **SHARED,
+)  # fmt: skip
+SAE = DeepPacketSAE((8, 4), pretrain_epochs=2, max_epochs=3, batch_size=32, lr=0.01, **SHARED)
+TINY_BERT = {"hidden_size": 8, "n_layers": 1, "n_heads": 2, "batch_size": 16, "lr": 0.01, **SHARED}
+MASKED = MaskedByteModel(13, max_epochs=3, **TINY_BERT)
+BERT = BiGRUDABert(13, gru_hidden_size=4, max_epochs=3, warmup_ratio=0.4, **TINY_BERT)
+X = np.random.default_rng(0).normal(size=(90, 3)).astype(np.float32)
+Y = np.repeat(["a", "b", "c"], (50, 25, 15))
+X[Y == "b"] += 1
+BYTES = np.random.default_rng(1).integers(0, 256, (90, 12), dtype=np.uint8)
+TOKENS = np.random.default_rng(2).integers(1, 12, (50, 6))
+TOKENS[::3, 4:] = 0
+LABELS = TOKENS[:, 0] % 2
+
+
+def in_pieces(folder, fit, most=60, **options):
+    """Run fit() again and again until it is not paused; returns its result and the pauses."""
+    options = {"seconds": 0, "every_seconds": 0, **options}
+    pauses = []
+    for _ in range(most):
+        try:
+            with resumable_training(folder, **options):
+                return fit(), pauses
+        except TrainingPaused as paused:
+            pauses.append(paused)
+    raise AssertionError(f"not finished in {most} runs")
+
+
+def weights(model):
+    """All weights of a fitted estimator."""
+    if isinstance(model, TransformerEnsemble):
+        return [w for member in model.members_ for w in weights(member)]
+    module = model.module_ if isinstance(model, MaskedByteModel) else model.net_.module_
+    return [value.clone() for value in module.state_dict().values()]
+
+
+def assert_same(one, other):
+    """Weights, history but for the seconds, and the kept epoch are equal bit for bit."""
+    assert all(torch.equal(a, b) for a, b in zip(weights(one), weights(other), strict=True))
+    histories = [m.history_.drop(columns="dur") for m in (one, other)]
+    assert list(histories[0]) == list(histories[1])
+    assert_array_equal(*histories)
+    assert one.history_["dur"].notna().all() and other.history_["dur"].notna().all()
+    if not isinstance(one, MaskedByteModel):
+        assert_array_equal(one.best_epoch_, other.best_epoch_)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "data"),
+    [
+        (MLP.set_params(resampler=SMOTE(k_neighbors=2)), (X, Y)),
+        (clone(MLP).set_params(weighted_sampling=True, precision="float64"), (X, Y)),
+        (clone(MLP).set_params(net_params={"callbacks": [GradientNormClipping(0.1)]}), (X, Y)),
+        (clone(MLP).set_params(net_params={"optimizer": torch.optim.Rprop}), (X, Y)),
+        (ENSEMBLE, (X, Y)),
+        (SAE, (BYTES, Y)),
+        (MASKED, (TOKENS,)),
+    ],
+    ids=["mlp", "mlp-weighted", "mlp-clipped", "mlp-rprop", "ensemble", "sae", "masked"],
+)
+def test_a_pause_after_every_epoch_changes_nothing(estimator, data, tmp_path):
+    """As many runs as epochs; weights, history, kept epoch and predictions are the same."""
+    whole = clone(estimator).fit(*data)
+    parts, pauses = in_pieces(tmp_path, lambda: clone(estimator).fit(*data))
+    n_epochs = len(whole.history_) + len(getattr(whole, "pretrain_history_", ()))
+    assert len(pauses) == n_epochs - 1  # an epoch a run, and the last run ends
+    assert_same(whole, parts)
+    predict = "transform" if estimator is MASKED else "predict_proba"
+    assert_array_equal(getattr(whole, predict)(data[0]), getattr(parts, predict)(data[0]))
+    if estimator is SAE:
+        assert_array_equal(whole.pretrain_history_, parts.pretrain_history_)
+
+
+def test_early_stopping_is_resumed(tmp_path):
+    """The case above is one of a fit that stops early and keeps weights that are not its last."""
+    whole = clone(MLP).fit(X, Y)
+    assert whole.best_epoch_ < whole.n_epochs_ < 12
+
+
+@pytest.mark.parametrize("from_folder", [False, True])
+def test_pretraining_and_classifier_in_one_context(tmp_path, from_folder):
+    """BERT is pre-trained by one fit and taken up by the next, both paused at each epoch."""
+
+    def fit(kept):
+        model = clone(MASKED).fit(TOKENS)
+        if from_folder:
+            model.save_pretrained(kept)
+            model = str(kept)
+        return clone(BERT).set_params(pretrained=model).fit(TOKENS, LABELS)
+
+    whole = fit(tmp_path / "a")
+    parts, pauses = in_pieces(tmp_path / "state", lambda: fit(tmp_path / "b"))
+    assert [(p.fit, p.epoch, p.n_epochs) for p in pauses] == [
+        (0, 1, 3), (0, 2, 3), (1, 0, 3), (1, 1, 3), (1, 2, 3),
+    ]  # fmt: skip
+    assert_same(whole, parts)
+    assert_array_equal(whole.predict_proba(TOKENS), parts.predict_proba(TOKENS))
+
+
+def test_bert_without_a_seed_keeps_the_drawn_one(tmp_path):
+    """With random_state=None a paused fit goes on with its own seed, another folder has another."""
+    for model, data in (
+        (clone(MLP), (X, Y)),
+        (clone(ENSEMBLE), (X, Y)),
+        (clone(MASKED), (TOKENS,)),
+    ):
+        model.set_params(random_state=None)
+        folder = tmp_path / type(model).__name__
+        first, _ = in_pieces(folder, lambda model=model, data=data: clone(model).fit(*data))
+        again, _ = in_pieces(folder, lambda model=model, data=data: clone(model).fit(*data))
+        assert_same(first, again)
+        other, _ = in_pieces(
+            folder / "other", lambda model=model, data=data: clone(model).fit(*data)
+        )
+        assert not torch.equal(weights(first)[0], weights(other)[0])
+
+
+def test_a_random_state_advances_as_without(tmp_path):
+    """Of two fits with one generator both are those of an uninterrupted run."""
+
+    def fit():
+        generator = np.random.RandomState(3)
+        return [clone(MLP).set_params(random_state=generator).fit(X, Y) for _ in range(2)]
+
+    for whole, part in zip(fit(), in_pieces(tmp_path, fit)[0], strict=True):
+        assert_same(whole, part)
+
+
+def test_warm_start_is_resumed(tmp_path):
+    """A continued fit is a fit of its own, from the weights and moments of the one before."""
+
+    def fit(estimator):
+        clf = clone(estimator).set_params(warm_start=True, max_epochs=3).fit(X, Y)
+        return clf.set_params(max_epochs=4, lr=0.02).fit(X, Y)
+
+    for i, estimator in enumerate((MLP, ENSEMBLE)):
+        assert_same(fit(estimator), in_pieces(tmp_path / str(i), lambda e=estimator: fit(e))[0])
+
+
+@pytest.mark.parametrize(
+    ("estimator", "data"),
+    [(MLP, (X, Y)), (ENSEMBLE, (X, Y)), (SAE, (BYTES, Y)), (MASKED, (TOKENS,))],
+)
+def test_a_paused_estimator_is_not_fitted(estimator, data, tmp_path):
+    """Also one that was fitted before, and the same object can be fitted afterwards."""
+    model = clone(estimator).fit(*data)
+    if estimator is not MASKED:
+        model.set_params(warm_start=True)
+    with pytest.raises(TrainingPaused, match=r"fit \d\) was paused after 1 of at most .* again to"):
+        with resumable_training(tmp_path, seconds=0):
+            model.fit(*data)
+    with pytest.raises(NotFittedError):
+        (model.transform if estimator is MASKED else model.predict)(data[0])
+    if estimator is not MASKED:
+        model.set_params(warm_start=False)
+    assert_same(model.fit(*data), clone(estimator).fit(*data))
+
+
+def test_a_pause_before_the_first_epoch_leaves_no_fit(tmp_path):
+    """A second fit after the time waits for the next run, also if it would go on with a first."""
+    clf = clone(MLP).set_params(max_epochs=1, warm_start=True)
+    with pytest.raises(TrainingPaused, match=r"fit 1\) was paused after 0"):
+        with resumable_training(tmp_path, seconds=0):
+            clf.fit(X, Y).fit(X, Y)
+    with pytest.raises(NotFittedError):
+        clf.predict(X)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "data"),
+    [(MLP, (X, Y)), (ENSEMBLE, (X, Y)), (SAE, (BYTES, Y)), (MASKED, (TOKENS,))],
+)
+def test_finished_fits_are_restored_without_training(estimator, data, tmp_path, monkeypatch):
+    """The second run makes no step, and gives the same with the seconds of the first."""
+    first, _ = in_pieces(tmp_path, lambda: clone(estimator).fit(*data), seconds=None)
+    steps = []
+    for owner, name in (
+        (TensorNet, "train_step"), (MaskedTraining, "epoch"), (torch.optim.Adam, "step"),
+    ):  # fmt: skip
+        monkeypatch.setattr(owner, name, lambda *a, **k: steps.append(1) or 1 / 0)
+    again, pauses = in_pieces(tmp_path, lambda: clone(estimator).fit(*data))
+    assert not steps and not pauses
+    assert_same(first, again)
+    assert_array_equal(first.history_["dur"], again.history_["dur"])
+
+
+def test_pipelines_and_searches_are_covered(tmp_path):
+    """Fits of a pipeline and of folds in this process are numbered; a search passes a pause on."""
+    pipe = make_pipeline(StandardScaler(), clone(MLP).set_params(max_epochs=2))
+    whole = cross_val_predict(pipe, X, Y, cv=3, method="predict_proba")
+    parts, pauses = in_pieces(
+        tmp_path, lambda: cross_val_predict(pipe, X, Y, cv=3, method="predict_proba")
+    )
+    assert_array_equal(whole, parts)
+    assert {p.fit for p in pauses} == {0, 1, 2}
+    scores, pauses = in_pieces(tmp_path / "b", lambda: cross_val_score(pipe, X, Y, cv=3))
+    assert np.isfinite(scores).all() and len(pauses) == 5
+
+
+def test_members_are_fitted_here_whatever_n_jobs(tmp_path):
+    """Other processes do not see the context, so the ensemble asks for none."""
+    clf = clone(ENSEMBLE).set_params(n_jobs=2)
+    parts, _ = in_pieces(tmp_path, lambda: clone(clf).fit(X, Y))
+    assert_same(clone(ENSEMBLE).fit(X, Y), parts)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "fit-000.pt", "fit-001.pt", "fit-002.pt", "lock",
+    ]  # fmt: skip
+
+
+KILLED = """
+import sys, torch
+from test_resume import BYTES, SAE, TOKENS, MASKED, MLP, X, Y, clone
+from sktraffic.neural_network import resumable_training
+torch.set_num_threads(1)
+model, data = {"mlp": (MLP, (X, Y)), "sae": (SAE, (BYTES, Y)), "masked": (MASKED, (TOKENS,))}[
+    sys.argv[2]
+]
+model = clone(model)
+if sys.argv[2] == "masked":
+    model.set_params(max_epochs=10**6)
+else:
+    model.set_params(max_epochs=10**6, patience=10**6)
+with resumable_training(sys.argv[1], every_seconds=0):
+    model.fit(*data)
+"""
+
+
+def test_a_killed_training_goes_on(tmp_path):
+    """SIGKILL while states are being written; the next run ends with the uninterrupted result."""
+    script = tmp_path / "script.py"
+    script.write_text(KILLED.replace("10**6", "60"))
+    folder, path = tmp_path / "state", tmp_path / "state" / "fit-000.pt"
+    command = [sys.executable, str(script), str(folder), "mlp"]
+    env = {"PYTHONPATH": f"{Path(__file__).parent}:{Path(__file__).parents[2]}"}
+    with subprocess.Popen(command, env=env) as process:
+        while not path.exists() and process.poll() is None:
+            time.sleep(0.001)
+        process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    left = torch.load(path, weights_only=True)["epoch"]
+    assert 0 < left < 60
+    clf = clone(MLP).set_params(max_epochs=60, patience=60)
+    parts, _ = in_pieces(folder, lambda: clone(clf).fit(X, Y), seconds=None)
+    assert_same(clone(clf).fit(X, Y), parts)
+
+
+def test_an_error_in_training_is_resumed_from_the_last_state(tmp_path, monkeypatch):
+    """What a crash of the code interrupts goes on from the epoch before, to the same end."""
+    whole, step = clone(MLP).fit(X, Y), TensorNet.train_step
+    steps = []
+
+    def failing(self, *args, **kwargs):
+        steps.append(1)
+        if len(steps) == 11:
+            raise MemoryError
+        return step(self, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TensorNet, "train_step", failing)
+        with pytest.raises(MemoryError), resumable_training(tmp_path, every_seconds=0):
+            clone(MLP).fit(X, Y)
+    parts, _ = in_pieces(tmp_path, lambda: clone(MLP).fit(X, Y), seconds=None)
+    assert_same(whole, parts)
+
+
+def test_ctrl_c_is_no_end(tmp_path, monkeypatch):
+    """An interrupted fit is usable as ever, and the next run goes on to the uninterrupted end."""
+    whole, begin = clone(MLP).fit(X, Y), TensorNet.on_epoch_begin
+
+    def interrupting(self, *args, **kwargs):
+        if len(self.history) == 3:
+            raise KeyboardInterrupt
+        return begin(self, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TensorNet, "on_epoch_begin", interrupting)
+        with resumable_training(tmp_path, every_seconds=0):
+            with pytest.warns(UserWarning, match="interrupted after 3"):
+                assert clone(MLP).fit(X, Y).n_epochs_ == 3
+    parts, _ = in_pieces(tmp_path, lambda: clone(MLP).fit(X, Y), seconds=None)
+    assert_same(whole, parts)
+
+
+@pytest.fixture(scope="module")
+def one_epoch(tmp_path_factory):
+    """Return a folder with the state of a paused MLP."""
+    folder = tmp_path_factory.mktemp("state")
+    with pytest.raises(TrainingPaused), resumable_training(folder, seconds=0):
+        clone(MLP).fit(X, Y)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"lr": 0.06}, r"lr \(saved 0.05, now 0.06\)"),
+        ({"random_state": 1}, r"seed \(saved 0, now 1\)"),
+        ({"random_state": None}, r"seed \(saved 0, now None\)"),
+        ({"max_epochs": 9}, r"max_epochs \(saved 12, now 9\), epochs"),
+        ({"resampler": SMOTE(k_neighbors=3)}, r"resampler \(saved SMOTE \w+, now SMOTE \w+\)"),
+        ({"net_params": {"optimizer": torch.optim.SGD}}, r"net_params \(saved None, now dict"),
+    ],
+)
+def test_a_state_of_other_parameters_is_refused(one_epoch, change, message):
+    """The message says what differs, and what to do."""
+    with pytest.raises(ValueError, match=message + ".*Delete it .* or use another folder"):
+        with resumable_training(one_epoch):
+            clone(MLP).set_params(**change).fit(X, Y)
+
+
+def test_a_state_of_other_data_or_class_is_refused(one_epoch):
+    """One value, one label, one weight or one group more is another fit; verbosity is not."""
+    for data, what in (
+        ((np.where(np.arange(90)[:, None] == 5, X + 1e-6, X), Y), r"data X"),
+        ((X, np.where(np.arange(90) == 5, "b", Y)), "data y"),
+        ((X, np.char.upper(Y)), "data classes"),
+        ((X, Y, np.ones(90)), "data sample_weight"),
+        ((X, Y, None, np.arange(90)), "data groups"),
+    ):
+        with pytest.raises(ValueError, match=rf"another fit than this MLPClassifier: {what}"):
+            with resumable_training(one_epoch):
+                clone(MLP).fit(*data)
+    with pytest.raises(ValueError, match="another fit than this DeepPacketSAE: estimator"):
+        with resumable_training(one_epoch):
+            clone(SAE).fit(X, Y)
+    with pytest.raises(TrainingPaused), resumable_training(one_epoch, seconds=0):
+        clone(MLP).set_params(verbose=1).fit(X, Y)
+
+
+def test_another_pretrained_bert_is_another_fit(tmp_path):
+    """Its weights count, not the place of its folder."""
+    models = [clone(MASKED).set_params(random_state=i, max_epochs=1).fit(TOKENS) for i in (0, 1)]
+    for i, model in enumerate(models):
+        model.save_pretrained(tmp_path / str(i))
+    for first, other in (models, (tmp_path / "0", tmp_path / "1")):
+        folder = tmp_path / type(first).__name__
+        with pytest.raises(TrainingPaused), resumable_training(folder, seconds=0):
+            clone(BERT).set_params(pretrained=first).fit(TOKENS, LABELS)
+        with pytest.raises(ValueError, match="pretrained"), resumable_training(folder):
+            clone(BERT).set_params(pretrained=other).fit(TOKENS, LABELS)
+
+
+class Evil:
+    """Runs code when it is unpickled."""
+
+    def __reduce__(self):
+        return exec, ("raise SystemExit('executed')",)
+
+
+def test_damaged_and_hostile_files_are_refused(one_epoch, tmp_path):
+    """Cut, changed in one bit, empty, of another kind: told with a remedy, and no code is run."""
+    good = (one_epoch / "fit-000.pt").read_bytes()
+    with zipfile.ZipFile(one_epoch / "fit-000.pt") as archive:
+        largest = max(archive.infolist(), key=lambda info: info.file_size)
+    at = largest.header_offset + 30 + len(largest.filename) + 100
+    flipped = bytearray(good)
+    flipped[at] ^= 1
+    path = tmp_path / "fit-000.pt"
+    cases = {
+        "cut": good[: len(good) // 2],
+        "flipped": bytes(flipped),
+        "empty": b"",
+        "text": b"hello",
+    }
+    for content in [*cases.values(), {"fingerprint": {}}, [1], Evil(), {"state": Evil()}]:
+        if isinstance(content, bytes):
+            path.write_bytes(content)
+        else:
+            torch.save(content, path)
+        with pytest.raises(
+            ValueError, match=r"fit-000.pt cannot be read: it is damaged.*Delete it"
+        ):
+            with resumable_training(tmp_path):
+                clone(MLP).fit(X, Y)
+
+
+def test_what_cannot_be_resumed_is_refused(tmp_path):
+    """Callbacks with a state of their own; a folder that another training uses; odd times."""
+    clf = clone(MLP).set_params(net_params={"callbacks": [("lr", LRScheduler())]})
+    with pytest.raises(ValueError, match="callback LRScheduler"), resumable_training(tmp_path):
+        clf.fit(X, Y)
+    with resumable_training(tmp_path), pytest.raises(ValueError, match="in use by another"):
+        with resumable_training(tmp_path):
+            pass
+    for options in ({"seconds": -1}, {"seconds": "1"}, {"every_seconds": None}):
+        with pytest.raises(ValueError, match="must be a number of at least 0, got"):
+            with resumable_training(tmp_path, **options):
+                pass
+
+
+def test_of_nested_contexts_the_inner_one_counts(tmp_path):
+    """The outer one keeps its count; other threads and what follows are not covered."""
+    clf = clone(MLP).set_params(max_epochs=2)
+    with resumable_training(tmp_path / "out"):
+        with resumable_training(tmp_path / "in"):
+            clone(clf).fit(X, Y)
+        thread = threading.Thread(target=lambda: clone(clf).fit(X, Y))
+        thread.start()
+        thread.join()
+        clone(clf).fit(X, Y)
+        clone(clf).partial_fit(X, Y)
+    clone(clf).fit(X, Y)
+    for name in ("in", "out"):
+        assert [p.name for p in sorted((tmp_path / name).iterdir())] == ["fit-000.pt", "lock"]
+
+
+def test_global_state_is_untouched(tmp_path):
+    """Pauses, restored fits and refusals leave the global generators where they were."""
+
+    def state():
+        return torch.get_rng_state().tolist(), random.getstate(), np.random.get_state()[1].tolist()
+
+    before = state()
+    for estimator, data in ((MLP, (X, Y)), (SAE, (BYTES, Y)), (MASKED, (TOKENS,))):
+        folder = tmp_path / type(estimator).__name__
+        for _ in range(2):
+            in_pieces(folder, lambda e=estimator, d=data: clone(e).fit(*d))
+    assert state() == before
+
+
+def test_states_are_written_at_most_every_so_often(tmp_path, monkeypatch):
+    """With a long interval only the end is written; with 0 every epoch."""
+    saves, save = [], torch.save
+    monkeypatch.setattr(torch, "save", lambda *args: saves.append(1) or save(*args))
+    clf = clone(MLP).set_params(early_stopping=False, max_epochs=4)
+    for every, expected in ((1000, 1), (0, 4)):
+        with resumable_training(tmp_path / str(every), every_seconds=every):
+            clone(clf).fit(X, Y)
+        assert len(saves) == expected
+        saves.clear()
+
+
+def test_descriptions_tell_values_apart():
+    """Equal values have one description, whatever their order in a dict; others differ."""
+    values = [
+        0, 0.0, False, None, "0", b"0", (0,), [0], {0: 1}, {0}, np.zeros(1), np.zeros((1, 1)),
+        np.zeros(1, np.float32), torch.zeros(2), np.array(["a", None], dtype=object), int,
+        SMOTE(), SMOTE(k_neighbors=3), Path("a"), Evil.__reduce__, "a" * 50, "a" * 51,
+    ]  # fmt: skip
+    described = [describe(value) for value in values]
+    assert len(set(described)) == len(values)
+    assert described == [describe(value) for value in values]
+    assert describe({"a": 1, "b": 2}) == describe({"b": 2, "a": 1})
+    holds_itself = []
+    holds_itself.append(holds_itself)
+    with pytest.raises(ValueError, match="cannot be compared from one run to the next"):
+        describe(holds_itself)
