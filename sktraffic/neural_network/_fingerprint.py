@@ -37,6 +37,7 @@ def describe(value):
     >>> describe([1, 2]) == describe((1, 2)), describe({1, 2}) == describe({2, 1})
     (False, True)
     """
+    value = value.item() if isinstance(value, np.generic) else value
     if isinstance(value, _PLAIN) and len(repr(value)) <= 40:
         return repr(value)
     digest = hashlib.blake2b(digest_size=12)
@@ -79,7 +80,7 @@ def _feed(digest, value):
         value = os.fspath(value)
     if isinstance(value, np.ndarray) and value.dtype.kind in _RAW_KINDS:
         digest.update(f"array {value.dtype.str} {value.shape};".encode())
-        digest.update(np.ascontiguousarray(value).data.cast("B") if value.size else b"")
+        digest.update(np.ascontiguousarray(value).reshape(-1).view(np.uint8).data)
     elif isinstance(value, np.ndarray):
         _feed_all(digest, "array", value.tolist())
     elif isinstance(value, _PLAIN):

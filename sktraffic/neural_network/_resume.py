@@ -120,7 +120,7 @@ def resumable_training(folder, *, seconds=None, every_seconds=30):
     ...         runs, paused = runs + 1, False
     ...         try:
     ...             with resumable_training(folder, seconds=0):  # as small as can be
-    ...                 clf.fit(X, y)
+    ...                 clf = clf.fit(X, y)
     ...         except TrainingPaused:
     ...             paused = True
     >>> runs, clf.n_epochs_

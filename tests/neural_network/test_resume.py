@@ -1,13 +1,15 @@
 """Training in pieces gives what training in one piece gives, bit for bit."""
 
+import os
 import random
 import signal
 import subprocess
 import sys
 import threading
-import time
 import zipfile
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,6 +23,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import GradientNormClipping, LRScheduler
 
+import sktraffic
 from sktraffic.neural_network import (
     BiGRUDABert,
     DeepPacketSAE,
@@ -28,6 +31,7 @@ from sktraffic.neural_network import (
     MLPClassifier,
     TrainingPaused,
     TransformerEnsemble,
+    _resume,
     resumable_training,
 )
 from sktraffic.neural_network._fingerprint import describe
@@ -36,8 +40,10 @@ from sktraffic.neural_network._net import TensorNet
 
 SHARED = {"random_state": 0, "device": "cpu"}
 MLP = MLPClassifier(
-    (8, 6), max_epochs=12, lr=0.05, batch_size=32, patience=3, warmup_ratio=0.3, **SHARED
-)
+    (8, 6), max_epochs=12, lr=0.05, batch_size=32, patience=3, warmup_ratio=0.3,
+    resampler=SMOTE(k_neighbors=2), **SHARED,
+)  # fmt: skip
+MOMENTUM = {"optimizer": torch.optim.SGD, "optimizer__momentum": 0.9}
 ENSEMBLE = TransformerEnsemble(
     2, d_token=8, n_heads=2, n_layers=1, d_hidden=8, max_epochs=3, batch_size=32, lr=0.01,
     patience=2, **SHARED,
@@ -90,15 +96,15 @@ def assert_same(one, other):
 @pytest.mark.parametrize(
     ("estimator", "data"),
     [
-        (MLP.set_params(resampler=SMOTE(k_neighbors=2)), (X, Y)),
+        (MLP, (X, Y)),
         (clone(MLP).set_params(weighted_sampling=True, precision="float64"), (X, Y)),
         (clone(MLP).set_params(net_params={"callbacks": [GradientNormClipping(0.1)]}), (X, Y)),
-        (clone(MLP).set_params(net_params={"optimizer": torch.optim.Rprop}), (X, Y)),
+        (clone(MLP).set_params(net_params=MOMENTUM), (X, Y)),
         (ENSEMBLE, (X, Y)),
         (SAE, (BYTES, Y)),
         (MASKED, (TOKENS,)),
     ],
-    ids=["mlp", "mlp-weighted", "mlp-clipped", "mlp-rprop", "ensemble", "sae", "masked"],
+    ids=["mlp", "mlp-weighted", "mlp-clipped", "mlp-momentum", "ensemble", "sae", "masked"],
 )
 def test_a_pause_after_every_epoch_changes_nothing(estimator, data, tmp_path):
     """As many runs as epochs; weights, history, kept epoch and predictions are the same."""
@@ -113,8 +119,8 @@ def test_a_pause_after_every_epoch_changes_nothing(estimator, data, tmp_path):
         assert_array_equal(whole.pretrain_history_, parts.pretrain_history_)
 
 
-def test_early_stopping_is_resumed(tmp_path):
-    """The case above is one of a fit that stops early and keeps weights that are not its last."""
+def test_early_stopping_is_among_what_is_resumed():
+    """The first case above stops early, and keeps weights that are not its last."""
     whole = clone(MLP).fit(X, Y)
     assert whole.best_epoch_ < whole.n_epochs_ < 12
 
@@ -139,7 +145,7 @@ def test_pretraining_and_classifier_in_one_context(tmp_path, from_folder):
     assert_array_equal(whole.predict_proba(TOKENS), parts.predict_proba(TOKENS))
 
 
-def test_bert_without_a_seed_keeps_the_drawn_one(tmp_path):
+def test_without_a_seed_the_drawn_one_is_kept(tmp_path):
     """With random_state=None a paused fit goes on with its own seed, another folder has another."""
     for model, data in (
         (clone(MLP), (X, Y)),
@@ -250,38 +256,38 @@ def test_members_are_fitted_here_whatever_n_jobs(tmp_path):
 
 
 KILLED = """
-import sys, torch
-from test_resume import BYTES, SAE, TOKENS, MASKED, MLP, X, Y, clone
-from sktraffic.neural_network import resumable_training
+import os, signal, sys
+import numpy as np, torch
+from sktraffic.neural_network import MLPClassifier, resumable_training
+
+folder, data, params = sys.argv[1:]
 torch.set_num_threads(1)
-model, data = {"mlp": (MLP, (X, Y)), "sae": (SAE, (BYTES, Y)), "masked": (MASKED, (TOKENS,))}[
-    sys.argv[2]
-]
-model = clone(model)
-if sys.argv[2] == "masked":
-    model.set_params(max_epochs=10**6)
-else:
-    model.set_params(max_epochs=10**6, patience=10**6)
-with resumable_training(sys.argv[1], every_seconds=0):
-    model.fit(*data)
+calls, save = [], torch.save
+
+def save_or_die(content, file):
+    calls.append(1)
+    if len(calls) == 5:
+        file.write(b"half a file")
+        file.flush()
+        os.kill(os.getpid(), signal.SIGKILL)
+    save(content, file)
+
+torch.save = save_or_die
+with resumable_training(folder, every_seconds=0), np.load(data) as arrays:
+    MLPClassifier(**eval(params)).fit(arrays["X"], arrays["y"])
 """
 
 
 def test_a_killed_training_goes_on(tmp_path):
-    """SIGKILL while states are being written; the next run ends with the uninterrupted result."""
-    script = tmp_path / "script.py"
-    script.write_text(KILLED.replace("10**6", "60"))
-    folder, path = tmp_path / "state", tmp_path / "state" / "fit-000.pt"
-    command = [sys.executable, str(script), str(folder), "mlp"]
-    env = {"PYTHONPATH": f"{Path(__file__).parent}:{Path(__file__).parents[2]}"}
-    with subprocess.Popen(command, env=env) as process:
-        while not path.exists() and process.poll() is None:
-            time.sleep(0.001)
-        process.send_signal(signal.SIGKILL)
-    assert process.returncode == -signal.SIGKILL
-    left = torch.load(path, weights_only=True)["epoch"]
-    assert 0 < left < 60
-    clf = clone(MLP).set_params(max_epochs=60, patience=60)
+    """SIGKILL while the fifth state is being written: the fourth is whole, and the end the same."""
+    np.savez(tmp_path / "data.npz", X=X, y=Y)
+    params = {"hidden_sizes": (8, 6), "batch_size": 32, "lr": 0.05, "max_epochs": 8, **SHARED}
+    folder = tmp_path / "state"
+    command = [sys.executable, "-c", KILLED, folder, tmp_path / "data.npz", repr(params)]
+    env = {**os.environ, "PYTHONPATH": str(Path(sktraffic.__file__).parents[1])}
+    assert subprocess.run(command, env=env, check=False).returncode == -signal.SIGKILL
+    assert torch.load(folder / "fit-000.pt", weights_only=True)["epoch"] == 4
+    clf = MLPClassifier(**params)
     parts, _ = in_pieces(folder, lambda: clone(clf).fit(X, Y), seconds=None)
     assert_same(clone(clf).fit(X, Y), parts)
 
@@ -472,16 +478,35 @@ def test_states_are_written_at_most_every_so_often(tmp_path, monkeypatch):
         saves.clear()
 
 
+def test_the_clock_starts_at_the_context(tmp_path, monkeypatch):
+    """Epochs of four seconds: of ten seconds, the end of the third is the first beyond."""
+    now, begin = [100.0], TensorNet.on_epoch_begin
+
+    def slow(self, *args, **kwargs):
+        now[0] += 4
+        return begin(self, *args, **kwargs)
+
+    monkeypatch.setattr(_resume, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(TensorNet, "on_epoch_begin", slow)
+    clf = clone(MLP).set_params(early_stopping=False, max_epochs=8)
+    _, pauses = in_pieces(tmp_path, lambda: clone(clf).fit(X, Y), seconds=10)
+    assert [paused.epoch for paused in pauses] == [3, 6]
+
+
 def test_descriptions_tell_values_apart():
     """Equal values have one description, whatever their order in a dict; others differ."""
     values = [
         0, 0.0, False, None, "0", b"0", (0,), [0], {0: 1}, {0}, np.zeros(1), np.zeros((1, 1)),
         np.zeros(1, np.float32), torch.zeros(2), np.array(["a", None], dtype=object), int,
+        np.array(["a"]), np.array(["b"]), np.array([1], "M8[s]"), np.array([2], "M8[s]"),
+        np.zeros((0, 2)), np.zeros((0, 3)), np.array(1), partial(max, 1), partial(max, 2),
         SMOTE(), SMOTE(k_neighbors=3), Path("a"), Evil.__reduce__, "a" * 50, "a" * 51,
     ]  # fmt: skip
     described = [describe(value) for value in values]
     assert len(set(described)) == len(values)
     assert described == [describe(value) for value in values]
+    assert describe(np.float64(0.1)) == describe(0.1)
+    assert describe(np.eye(3)[::2]) == describe(np.eye(3)[::2].copy())
     assert describe({"a": 1, "b": 2}) == describe({"b": 2, "a": 1})
     holds_itself = []
     holds_itself.append(holds_itself)
