@@ -1,6 +1,7 @@
 """Training in pieces gives what training in one piece gives, bit for bit."""
 
 import os
+import pickle
 import random
 import signal
 import subprocess
@@ -241,6 +242,7 @@ def test_pipelines_and_searches_are_covered(tmp_path):
     )
     assert_array_equal(whole, parts)
     assert {p.fit for p in pauses} == {0, 1, 2}
+    assert str(pickle.loads(pickle.dumps(pauses[0]))) == str(pauses[0])
     scores, pauses = in_pieces(tmp_path / "b", lambda: cross_val_score(pipe, X, Y, cv=3))
     assert np.isfinite(scores).all() and len(pauses) == 5
 
