@@ -26,8 +26,8 @@ SETTINGS = {
     },
     "cpu": MODEL | {"apps": None, "traces": 50},
     "gpu": MODEL | {
-        "apps": None, "traces": None, "folds": 5, "trees": 500, "search_trees": 500, "top_k": 20,
-        "boosting_rounds": 150, "epochs": 60, "budget": 4, "compare_seeds": 3, "min_count": 200,
+        "apps": None, "traces": None, "folds": 5, "trees": 300, "search_trees": 100, "top_k": 10,
+        "boosting_rounds": 60, "epochs": 30, "budget": 4, "min_count": 200, "jobs": -1,
     },
 }  # fmt: skip
 

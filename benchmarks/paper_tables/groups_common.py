@@ -237,10 +237,11 @@ def nine_models(trees, seed):
 
 def make_model(name, forest, trees, settings, seed):
     """Make a model on all features; `forest` names the forest's settings."""
+    jobs = settings.get("jobs")
     if name == "forest":
-        return RandomForestClassifier(trees, random_state=seed, **FORESTS[forest])
+        return RandomForestClassifier(trees, random_state=seed, n_jobs=jobs, **FORESTS[forest])
     if name == "extra trees":
-        return ExtraTreesClassifier(trees, max_features=0.1, random_state=seed)
+        return ExtraTreesClassifier(trees, max_features=0.1, random_state=seed, n_jobs=jobs)
     if name == "boosting":
         return make_pipeline(
             ForestSelector(settings["top_k"], n_estimators=20, random_state=seed),

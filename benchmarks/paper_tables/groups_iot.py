@@ -24,9 +24,9 @@ SETTINGS = {
     },
     "cpu": MODEL | {"devices": None, "runs": None},
     "gpu": MODEL | {
-        "devices": None, "runs": None, "n_splits": 5, "folds": 5, "trees": 500,
-        "search_trees": 500, "top_k": 20, "boosting_rounds": 150, "epochs": 100, "budget": 4,
-        "compare_seeds": 3,
+        "devices": None, "runs": None, "n_splits": 5, "folds": 5, "trees": 300,
+        "search_trees": 100, "top_k": 10, "boosting_rounds": 60, "epochs": 40, "budget": 4,
+        "compare_seeds": 3, "jobs": -1,
     },
 }  # fmt: skip
 PORTS = ("src_port", "dst_port")

@@ -74,11 +74,24 @@ def difference(rows, better, worse, level="sessions"):
     )  # fmt: skip
 
 
-def score_table(rows):
+def given_whole(rows):
+    """Macro-F1 on sessions when each gets the class found for its whole group; rows as `scores`."""
+    sessions, wholes = pooled(rows, *MAIN), pooled(rows, *MAIN, "captures")
+    out = []
+    for seed, table in sessions.items():
+        found = wholes[seed].set_index("group").loc[table["group"]]
+        true = table["truth"].to_numpy()
+        out += [(name, seed, macro_f1(true, found[name].to_numpy())) for name in CONTENDERS]
+    return pd.DataFrame(out, columns=["contender", "seed", "macro-F1"])
+
+
+def score_table(rows, whole):
     """Sessions: accuracy and macro-F1 of the main column, macro-F1 of the others."""
     main = spread(scores(rows, *MAIN), "contender", ["accuracy", "macro-F1"])
     for (split, view), title in list(COLUMNS.items())[1:]:
         main[title] = spread(scores(rows, split, view), "contender", ["macro-F1"])["macro-F1"]
+    title = f"macro-F1, given the class of its {whole}"
+    main[title] = spread(given_whole(rows), "contender", ["macro-F1"])["macro-F1"]
     own = rows[(rows["split"] == MAIN[0]) & (rows["view"] == MAIN[1])]
     main["processor seconds"] = own.groupby("contender")["seconds"].mean().round(1)
     return main
@@ -224,10 +237,11 @@ def section(result, images, *, name, about, whole, groups):
         [
             about,
             f"Tested a seed: {tested:,} sessions of {wholes:,} {groups}, {truth['fold'].nunique()} "
-            f"fold(s) of {result.settings['n_splits']}; seeds: {seeds}, for the columns after the "
-            f"first macro-F1: {compared}. ± is the standard deviation over seeds.",
+            f"fold(s) of {result.settings['n_splits']}. Seeds: {seeds}; {compared} for what is "
+            "unmasked or split at random. ± is the standard deviation over seeds; processor seconds "
+            "are those of one training and its predictions.",
             "**Sessions**, unseen " + groups + ", masked, unless the column says otherwise:",
-            markdown(score_table(rows)),
+            markdown(score_table(rows, whole)),
             f"**Whole {whole}s**:",
             markdown(group_table(rows)),
             verdicts(rows, whole, groups),

@@ -1,7 +1,6 @@
 """Laws of the tables split by run and by trace, at their smallest scale."""
 
 import importlib
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +15,7 @@ def parts(monkeypatch):
     if not (BENCHMARKS / "papers.py").is_file():
         pytest.skip("the benchmarks are not beside the tests")
     monkeypatch.syspath_prepend(str(BENCHMARKS))
-    yield lambda name: importlib.import_module(name)
-    for name in [n for n in sys.modules if n.partition(".")[0] in ("papers", "paper_tables")]:
-        del sys.modules[name]
+    return importlib.import_module
 
 
 @pytest.fixture
@@ -86,7 +83,8 @@ def test_verdict_follows_the_interval(parts):
 
 def test_app_lengths_and_times_survive(parts):
     """Lengths beyond 16 bits, signs and intervals of two flows come back as they went in."""
-    pa = pytest.importorskip("pyarrow")
+    import pyarrow as pa
+
     from sktraffic.sessions import ragged
 
     table = pa.table(
