@@ -238,7 +238,7 @@ def section(result, images, *, name, about, whole, groups):
             about,
             f"Tested a seed: {tested:,} sessions of {wholes:,} {groups}, {truth['fold'].nunique()} "
             f"fold(s) of {result.settings['n_splits']}. Seeds: {seeds}; {compared} for what is "
-            "unmasked or split at random. ± is the standard deviation over seeds; processor seconds "
+            "unmasked or split at random. ± is the deviation over seeds; processor seconds "
             "are those of one training and its predictions.",
             "**Sessions**, unseen " + groups + ", masked, unless the column says otherwise:",
             markdown(score_table(rows, whole)),
