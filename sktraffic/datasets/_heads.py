@@ -12,7 +12,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from sktraffic.capture._messages import MessageReader
 from sktraffic.capture._packet_headers import Headers, PacketView, parse_headers
+from sktraffic.capture._vocabulary import MESSAGES
 from sktraffic.sessions import SCHEMA, from_arrow, segment_sum
 
 __all__ = ["parse_heads", "recordings"]
@@ -269,7 +271,7 @@ def _transport(headers, view, size):
 
 
 def _bytes(heads, packets, size):
-    """Bytes of the packets from the IP header on, without what the link layer padded."""
+    """Bytes of the packets, IP header on, without what the link layer padded; and their ends."""
     length = np.minimum(packets.captured, size)
     edges = np.zeros((len(heads), heads.shape[1] + 1), np.int8)
     some = length > 0
@@ -278,8 +280,13 @@ def _bytes(heads, packets, size):
     # the packets of a head follow each other, so its bytes come in their order
     content = heads[np.cumsum(edges[:, :-1], axis=1, dtype=np.int8) > 0]
     ends = np.concatenate([[0], np.cumsum(length)]).astype(np.int32)
-    buffers = [None, pa.py_buffer(ends), pa.py_buffer(content)]
-    return pa.Array.from_buffers(pa.binary(), len(length), buffers)
+    return content, ends
+
+
+def _messages(content, ends, row, direction):
+    """Say what each packet says, as reading captures does."""
+    codes = MessageReader().read(content, ends, row, np.where(direction < 0, -1, 1))
+    return pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(MESSAGES))
 
 
 def _host(data, at, version):
@@ -299,15 +306,19 @@ def _table(heads, packets, headers, view, offsets, capture, number):
     time = pd.Series(packets.time).groupby(packets.row).cummax().to_numpy()
     since = (time - np.repeat(time[first], np.diff(offsets))) / 1e9
     flags, payload = _transport(headers, view, size)
+    direction = _directions(headers, view, offsets)
+    content, ends = _bytes(heads, packets, size)
+    buffers = [None, pa.py_buffer(ends), pa.py_buffer(content)]
     at = pa.array(offsets.astype(np.int32))
     version = headers.version[first]
     per_packet = {
         "packet_time": pa.array(since),
         "packet_size": pa.array(size.astype(np.int32)),
-        "packet_direction": pa.array(_directions(headers, view, offsets)),
+        "packet_direction": pa.array(direction),
         "packet_payload_size": payload,
         "packet_flags": flags,
-        "packet_bytes": _bytes(heads, packets, size),
+        "packet_message": _messages(content, ends, packets.row, direction),
+        "packet_bytes": pa.Array.from_buffers(pa.binary(), len(size), buffers),
     }
     columns = {
         "capture": pa.array(list(capture), pa.string()),

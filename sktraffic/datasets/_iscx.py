@@ -1,10 +1,10 @@
 """ISCX VPN-nonVPN 2016: six services, plain and through a VPN, as sessions."""
 
 import re
+import shutil
 import zipfile
 from pathlib import Path
 
-from sktraffic.capture._paths import SUFFIXES
 from sktraffic.datasets._captures import load_captures, stem
 from sktraffic.datasets._public import (
     HEAD_FILE,
@@ -26,7 +26,17 @@ KINDS = (
     ("Email", r"e?mail"),
     ("Streaming", r"netflix|spotify|vimeo|youtube"),
 )
-MARKERS = (HEAD_FILE, "*class", "*PCAP*.zip", "arff", "*ARFF*", "cicflow_per_capture")
+SUFFIXES = (".pcap", ".pcapng")
+MARKERS = (
+    HEAD_FILE,
+    "*.pcap",
+    "*.pcapng",
+    "*class",
+    "*PCAP*.zip",
+    "arff",
+    "*ARFF*",
+    "cicflow_per_capture",
+)
 REGISTER = "https://www.unb.ca/cic/datasets/vpn.html"
 ABOUT = """\
 ISCX VPN-nonVPN 2016
@@ -53,7 +63,8 @@ stretches of time of a class without a silence of more than {gap:g} s. Captures 
 other share a group; that keeps a capture whole."""
 CAPTURES_ABOUT = """\
 The original captures, read as sessions, each labelled with its capture's service; `groups` are the
-captures. Video calls are Voip. Captures of Tor, which belong to no service, are left out."""
+captures. Video calls count as Voip and chats of Google Mail as Chat; the session heads hold none of
+either. Captures of Tor, which belong to no service, are left out."""
 
 
 def fetch_iscx_vpn2016(
@@ -96,7 +107,7 @@ def fetch_iscx_vpn2016(
         Captures only: how they are read.
     cache : path-like, default=None
         Captures only: folder for the extracted sessions, as in :func:`load_captures`; advisable,
-        as the originals are 25 GB.
+        as the originals are tens of GB.
 
     Returns
     -------
@@ -172,26 +183,25 @@ def service_of(capture):
     return None
 
 
-def unpack(folder, suffixes=SUFFIXES):
-    """Unpack the zip files of a folder beside themselves, each file whole or not at all.
+def unpack(folder):
+    """Unpack the captures in a folder's zip files beside these, each file whole or not at all.
 
-    What was unpacked before stays. Names within a zip file count without their folders.
+    A capture that lies unpacked anywhere in the folder already, by name and size, is left out;
+    folders within a zip file do not count.
     """
+    there = {(path.name, path.stat().st_size) for path in original_captures(folder)}
     for archive in sorted(Path(folder).glob("*.zip")):
         target = archive.with_suffix("")
         with zipfile.ZipFile(archive) as content:
             for member in content.infolist():
-                path = target / Path(member.filename).name
-                if member.is_dir() or not path.name.lower().endswith(tuple(suffixes)):
-                    continue
-                if path.is_file() and path.stat().st_size == member.file_size:
+                name = Path(member.filename).name
+                if not name.lower().endswith(SUFFIXES) or (name, member.file_size) in there:
                     continue
                 target.mkdir(exist_ok=True)
-                part = path.with_name(f".{path.name}.part")
+                part = target / f".{name}.part"
                 with content.open(member) as packed, open(part, "wb") as plain:
-                    while chunk := packed.read(1 << 20):
-                        plain.write(chunk)
-                part.replace(path)
+                    shutil.copyfileobj(packed, plain)
+                part.replace(target / name)
 
 
 def _names(path):

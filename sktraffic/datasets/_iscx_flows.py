@@ -40,11 +40,12 @@ CICFLOW_ABOUT = """\
 `target` is the capture's {target}, `groups` the capture. Addresses, ports and time are in
 `identity`, since they give the label away.
 Traps: sessions of one capture are not independent; background (DNS, LLMNR, broadcasts) carries its
-capture's label; email1a was saved by a spreadsheet, with nine digits; CICFlowMeter cuts sessions at
-120 s, and Active and Idle columns of some rows hold absolute times."""
+capture's label; email1a was saved by a spreadsheet, with nine digits; sessions are cut at 120 s;
+Active and Idle columns of some rows hold absolute times, which give the capture away; two flows of
+no duration have infinite or missing rates."""
 ARFF_ABOUT = """\
 {rows} flows, {columns} time-based features of ISCXFlowMeter, flow timeout {window} s, scenario
-{scenario}. Times in microseconds, -1 where there is nothing to measure.
+{scenario}. Times in microseconds; -1 where there is nothing to measure.
 Traps: the tables name neither capture nor host, so `groups` is None: only a random split is
 possible, and flows of one capture are on both sides of it. Scores are optimistic."""
 
@@ -187,7 +188,7 @@ def _arff(source, scenario, window, return_X_y):
     wanted = {"a1": 1, "a2": 2}[scenario]
     if len(files) != wanted:
         raise OSError(
-            f"{wanted} ARFF file(s) of scenario {scenario.upper()} with flow timeout {window} s are "
+            f"{wanted} ARFF file(s) of scenario {scenario.upper()} and flow timeout {window} s are "
             f"wanted, {len(files)} found in {folder}. The set can be had after registering only: "
             f"fill in the form at {REGISTER}, and unpack the ARFF files into "
             f"{folder / 'arff' / f'scenario_{scenario}'}; or name another folder with data_home."

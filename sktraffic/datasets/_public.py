@@ -191,7 +191,7 @@ def read_idx_pairs(pairs, names_of):
 
 
 def original_captures(folder, suffixes=(".pcap", ".pcapng")):
-    """Captures below a folder, without those made from session heads; sorted paths."""
+    """List the captures below a folder, without those made from session heads."""
     found = []
     for where, below, names in os.walk(folder):
         below[:] = [name for name in below if name not in DERIVED]

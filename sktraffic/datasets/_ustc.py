@@ -22,7 +22,7 @@ MALWARE = (
     "Nsis-ay", "Shifu", "Tinba", "Virut", "Zeus",
 )  # fmt: skip
 CLASSES = BENIGN + MALWARE
-MARKERS = (HEAD_FILE, "raw", "Benign", "Malware", "*class")
+MARKERS = (HEAD_FILE, "*.pcap", "raw", "Benign", "Malware", "*class")
 ORIGIN = (
     "echowei/DeepTraffic/35082a279e57ff9d8621d6b16c5e4d4c2f97cffe/"
     "1.malware_traffic_classification/3.PreprocessedResults/"
