@@ -15,6 +15,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 __all__ = ["Remote", "Resuming", "fetch_files", "get_data_home", "sha256_of"]
 
@@ -168,7 +169,7 @@ class Resuming:
     retries: int = 3
     timeout: float = 30.0
     advance: object = None
-    pause: float = 0.5  # seconds before the second attempt, doubled each time
+    pause: ClassVar[float] = 0.5  # seconds before the second attempt, doubled each time
     part: Path = field(default=None)
 
     @staticmethod
