@@ -252,7 +252,7 @@ def _directions(headers, view, offsets):
     return (there * (forth.astype(np.int8) - back)).astype(np.int8)
 
 
-def _transport(headers, view, size):
+def _transport(headers, view, size, protocol):
     """TCP flags and payload sizes as Arrow arrays, missing where the headers are cut."""
     rows = np.arange(len(view.data))
     first, six = view.byte(rows, rows * 0), headers.version == 6
@@ -265,7 +265,7 @@ def _transport(headers, view, size):
     length = np.where(tcp, (view.byte(rows, at + 12) >> 4) * 4, 8)
     payload = np.maximum(size - at - length, 0)
     return (
-        pa.array(headers.flags.astype(np.uint8), mask=tcp & ~whole),
+        pa.array(headers.flags.astype(np.uint8), mask=(protocol == TCP) & ~whole),
         pa.array(payload.astype(np.int32), mask=~whole),
     )
 
@@ -305,7 +305,8 @@ def _table(heads, packets, headers, view, offsets, capture, number):
     # as in reading captures: where the clock goes back, the latest time so far stands in
     time = pd.Series(packets.time).groupby(packets.row).cummax().to_numpy()
     since = (time - np.repeat(time[first], np.diff(offsets))) / 1e9
-    flags, payload = _transport(headers, view, size)
+    protocol = headers.protocol[first]
+    flags, payload = _transport(headers, view, size, np.repeat(protocol, np.diff(offsets)))
     direction = _directions(headers, view, offsets)
     content, ends = _bytes(heads, packets, size)
     buffers = [None, pa.py_buffer(ends), pa.py_buffer(content)]
@@ -328,7 +329,7 @@ def _table(heads, packets, headers, view, offsets, capture, number):
         "dst_ip": _host(view.data[first], np.where(version == 4, 16, 24), version),
         "src_port": np.maximum(headers.src_port[first], 0),
         "dst_port": np.maximum(headers.dst_port[first], 0),
-        "protocol": headers.protocol[first],
+        "protocol": protocol,
         "ip_version": version,
         "vlan_id": np.maximum(packets.vlan[first], 0),
         "duration": since[offsets[1:] - 1] if n else since,
