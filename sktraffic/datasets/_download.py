@@ -227,7 +227,8 @@ class Resuming:
                 there = 0
             answer.raise_for_status()
             total = there + int(answer.headers.get("Content-Length", -1 - there))
-            if self.size and total not in (self.size, -1):
+            total = self.size or -1 if total < 0 else total
+            if self.size and total != self.size:
                 raise ChangedFileError(f"The server's file has {total} bytes, not {self.size}.")
             self._note(url, answer)
             self._receive(answer, there, total)
@@ -253,6 +254,7 @@ class Resuming:
                     break
         if self.size and came > self.size:
             self.part.unlink()
+            self._facts().unlink(missing_ok=True)
             raise ChangedFileError(f"More than {self.size} bytes came.")
         if came != total >= 0:
             raise requests.ConnectionError(f"only {came} of {total} bytes came")

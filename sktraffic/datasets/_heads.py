@@ -72,6 +72,19 @@ def parse_heads(heads, capture=""):
     ------
     ValueError
         If no row starts like a pcap file.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sktraffic.datasets._heads import parse_heads
+    >>> head = bytes.fromhex(
+    ...     "a1b2c3d40002000400000000000000000000ffff00000065"  # raw IP
+    ...     "0000000a000000000000001d0000001d"  # ten seconds after 1970, 29 bytes
+    ...     "4500001d000000004011000001020304050607080035d43100090000ff"
+    ... )
+    >>> X, kept = parse_heads(np.frombuffer(head.ljust(784, bytes(1)), np.uint8)[None])
+    >>> X.loc[0, ["src_ip", "src_port", "dst_ip", "dst_port", "total_bytes"]].tolist()
+    ['1.2.3.4', 53, '5.6.7.8', 54321, 29]
     """
     heads = np.ascontiguousarray(heads, dtype=np.uint8)
     n = len(heads)
@@ -112,6 +125,14 @@ def recordings(labels, start, gap=1800.0):
     -------
     ndarray of str of shape (n_sessions,)
         ``"label/number"``, from 0 in the order of time.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sktraffic.datasets._heads import recordings
+    >>> start = np.array([0, 60, 7200], dtype="datetime64[s]")
+    >>> recordings(["chat", "chat", "chat"], start).tolist()
+    ['chat/0', 'chat/0', 'chat/1']
     """
     labels = np.asarray(labels, dtype=str)
     seconds = np.asarray(start, dtype="datetime64[ns]").astype(np.int64) / 1e9

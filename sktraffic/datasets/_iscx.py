@@ -133,6 +133,14 @@ def fetch_iscx_vpn2016(
     >>> iscx = fetch_iscx_vpn2016(data_home="~/traffic")  # doctest: +SKIP
     >>> iscx.data.shape, len(iscx.target_names)  # doctest: +SKIP
     ((19837, 25), 12)
+
+    Without the files, the error says where to get them and where to put them:
+
+    >>> try:
+    ...     fetch_iscx_vpn2016(data_home="nowhere")
+    ... except OSError as error:
+    ...     print(error)  # doctest: +ELLIPSIS
+    There are no session heads of ISCX VPN-nonVPN 2016 in nowhere...
     """
     source = Source("iscx_vpn2016", data_home, MARKERS)
     if subset == "heads":

@@ -63,12 +63,12 @@ def fetch_iscx_vpn2016_flows(
     verbose=True,
     progress=None,
 ):
-    """Load flow tables of ISCX VPN-nonVPN 2016.
+    r"""Load flow tables of ISCX VPN-nonVPN 2016.
 
     =============  ==========  =========  ==================================================
     `tables`       Flows       Classes    Where from
     =============  ==========  =========  ==================================================
-    "cicflow"      36,130      13 or 80   downloaded: 80 files, 18.2 MB, MIT
+    "cicflow"      36,130      13 or 80   downloaded: 80 files, 18.0 MB, MIT
     "a1"           18,758      2          your copy, after registering: VPN or not
     "a2"           18,758      14         your copy, after registering: services, VPN or not
     =============  ==========  =========  ==================================================
@@ -123,6 +123,19 @@ def fetch_iscx_vpn2016_flows(
     >>> flows = fetch_iscx_vpn2016_flows(captures=["vpn_icq_chat1a"])  # doctest: +SKIP
     >>> flows.data.shape  # doctest: +SKIP
     (69, 77)
+
+    A copy that one has is read without the network:
+
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> table = "@ATTRIBUTE duration NUMERIC\n@ATTRIBUTE class1 {Non-VPN,VPN}\n@DATA\n31,VPN"
+    >>> with TemporaryDirectory() as home:
+    ...     folder = Path(home, "iscx_vpn2016", "arff", "scenario_a1")
+    ...     folder.mkdir(parents=True)
+    ...     _ = Path(folder, "TimeBasedFeatures-Dataset-15s-VPN.arff").write_text(table)
+    ...     X, y = fetch_iscx_vpn2016_flows(data_home=home, tables="a1", return_X_y=True)
+    >>> X["duration"].tolist(), y.tolist()
+    ([31], ['VPN'])
     """
     source = Source(
         "iscx_vpn2016", data_home, MARKERS, NOTICE, download_if_missing, base_url, verbose, progress

@@ -143,6 +143,14 @@ def fetch_ustc_tfc2016(
     >>> ustc = fetch_ustc_tfc2016(data_home="~/traffic")  # doctest: +SKIP
     >>> ustc.data.shape, len(ustc.target_names)  # doctest: +SKIP
     ((8653, 25), 20)
+
+    Without the files, the error says where to get them and where to put them:
+
+    >>> try:
+    ...     fetch_ustc_tfc2016(data_home="nowhere")
+    ... except OSError as error:
+    ...     print(error)  # doctest: +ELLIPSIS
+    There are no session heads of USTC-TFC2016 in nowhere...
     """
     source = Source(
         "ustc_tfc2016", data_home, MARKERS, NOTICE, download_if_missing, base_url, verbose, progress

@@ -88,7 +88,10 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
         if server.etag:
             self.send_header("ETag", server.etag)
-        self.send_header("Content-Length", str(len(body) - start))
+        if server.says_length:
+            self.send_header("Content-Length", str(len(body) - start))
+        else:
+            self.send_header("Connection", "close")
         self.end_headers()
         stop = len(body)
         if server.cuts:
@@ -109,7 +112,7 @@ def server():
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
         server.files, server.requests, server.statuses, server.cuts = {}, [], [], []
-        server.ranges, server.etag = True, '"one"'
+        server.ranges, server.etag, server.says_length = True, '"one"', True
         server.address = f"http://127.0.0.1:{server.server_port}"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
