@@ -110,7 +110,8 @@ def fetch_files(
     if not missing:
         return paths
     size = sum(remote.size for remote, _ in missing)
-    note = f"{notice} Downloading {len(missing)} file(s), {size / 1e6:.1f} MB, to {folder}."
+    known = f"{size / 1e6:.1f} MB" if size else "of unknown size"
+    note = f"{notice} Downloading {len(missing)} file(s), {known}, to {folder}."
     logging.getLogger(__name__).info(note)
     if verbose:
         print(note.strip(), file=sys.stderr)
@@ -149,6 +150,7 @@ def _retrieve(url, remote, path, downloader):
         except ValueError as error:
             # a part of an older version of the file may have been continued
             if not (again and resumed):
+                downloader.forget()
                 raise OSError(
                     f"{url} is not the file that this package knows: {error} Nothing was kept. "
                     "The file has changed or was damaged on the way: try again, or put a copy "
@@ -161,8 +163,8 @@ class Resuming:
     """Downloader for pooch that goes on where an earlier attempt was cut off.
 
     What has come is kept beside the destination under a hidden name, with the server's validator
-    of that version (ETag or Last-Modified). A range is asked for only if that is unchanged; a
-    server that ignores ranges, or has another version by now, sends everything anew.
+    of that version (ETag or Last-Modified). The rest is asked for on condition that the version still
+    stands; a server that ignores ranges, or has another version by now, sends everything anew.
     """
 
     size: int
@@ -196,6 +198,11 @@ class Resuming:
         self._facts().unlink(missing_ok=True)
         self.part.replace(output_file)
 
+    def forget(self):
+        """Remove what has come."""
+        self._facts().unlink(missing_ok=True)
+        self.part.unlink(missing_ok=True)
+
     def _facts(self):
         return self.part.with_name(f"{self.part.name}.json")
 
@@ -220,8 +227,7 @@ class Resuming:
             headers |= {"If-Range": validator} if validator else {}
         with session.get(url, headers=headers, stream=True, timeout=self.timeout) as answer:
             if there and not _continues(answer, there):
-                self._facts().unlink(missing_ok=True)
-                self.part.unlink()
+                self.forget()
                 if answer.status_code != 200:
                     return self._attempt(session, url)
                 there = 0
@@ -253,8 +259,7 @@ class Resuming:
                 if self.size and came > self.size:
                     break
         if self.size and came > self.size:
-            self.part.unlink()
-            self._facts().unlink(missing_ok=True)
+            self.forget()
             raise ChangedFileError(f"More than {self.size} bytes came.")
         if came != total >= 0:
             raise requests.ConnectionError(f"only {came} of {total} bytes came")
