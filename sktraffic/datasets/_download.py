@@ -163,8 +163,8 @@ class Resuming:
     """Downloader for pooch that goes on where an earlier attempt was cut off.
 
     What has come is kept beside the destination under a hidden name, with the server's validator
-    of that version (ETag or Last-Modified). The rest is asked for on condition that the version still
-    stands; a server that ignores ranges, or has another version by now, sends everything anew.
+    of that version (ETag or Last-Modified). The rest is asked for on condition that the version
+    still stands; a server that ignores ranges, or has another version by now, sends all anew.
     """
 
     size: int
