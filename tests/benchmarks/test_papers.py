@@ -168,3 +168,27 @@ def test_tiny_scale_runs_and_is_written_up(papers, traffic_data, tmp_path, monke
         if line.startswith("!["):
             assert (tmp_path / line.split("](")[1].rstrip(")")).stat().st_size > 1000
     assert "nan" not in page.split("<details>")[0].replace("± nan", "")
+
+
+def test_a_run_in_pieces_ends_where_one_run_ends(papers, traffic_data, tmp_path, monkeypatch):
+    """With next to no time a call trains one epoch, says 75; the repeats reach the same rows."""
+    from paper_tables import pretraining
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    tiny = pretraining.TABLE.settings["tiny"]
+    monkeypatch.setitem(tiny, "pretrain", tiny["pretrain"] | {"max_epochs": 2})
+    arguments = ["x-pretraining", "--scale", "tiny", "--data", str(traffic_data)]
+    whole, pieces = ([*arguments, "--results", str(tmp_path / n)] for n in ("whole", "pieces"))
+    assert papers.main(whole) == 0
+    codes = [papers.NOT_FINISHED]
+    while codes[-1] == papers.NOT_FINISHED and len(codes) < 9:
+        codes.append(papers.main([*pieces, "--minutes", "0.0001"]))
+    assert codes[-1] == 0 and len(codes) > 3
+    rows = [
+        [
+            u["rows"]
+            for u in json.loads((tmp_path / n / "x-pretraining-tiny.json").read_text())["units"]
+        ]
+        for n in ("whole", "pieces")
+    ]
+    assert rows[0] == rows[1]
