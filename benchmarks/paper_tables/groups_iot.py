@@ -89,8 +89,9 @@ again and again: a run is one such set-up, one capture, and all its sessions lie
 split ("unseen runs"). All features: extended statistics, protocol matrix, size, time and payload of
 the first 20 packets, and 64 payload bytes of the first four packets that carry any. Masked:
 no address, no port, no absolute time; the payload itself, DNS names in it included, is left as it
-is. Unmasked adds addresses, ports and the start time. A capture's class is the largest sum of its
-sessions' log-probabilities."""
+is. Unmasked adds addresses, ports and the start time: most runs were recorded right after another
+of the same device, so that the start time names the device even where the run is unseen. A
+capture's class is the largest sum of its sessions' log-probabilities."""
 
 TABLE = Table(
     name="g-iot-devices",
