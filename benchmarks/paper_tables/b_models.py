@@ -11,6 +11,7 @@ VARIANTS = {
     "BiGRU-DA-BERT": {},
     "without differential attention": {"attention": None},
     "cross-entropy": {"loss": "cross_entropy"},
+    "without pre-training": {},  # the paper gives no such row
 }
 NETWORKS = ("Deep Packet CNN", "Deep Packet SAE", "CNN + LSTM")
 SIMPLE = ("random forest", "HistGradientBoosting", "1-nearest neighbour")
@@ -18,9 +19,10 @@ CONTENDERS = (*NETWORKS, "BiGRU-DA-BERT", *SIMPLE)
 
 
 def make(name, settings, seed, weights=None):
-    """Unfitted classifier of byte tokens."""
+    """Unfitted classifier of byte tokens; `weights` are BERT's, where the contender takes them."""
     if name in VARIANTS:
         options = {**settings["bert"], **settings["train"], **VARIANTS[name]}
+        weights = None if name == "without pre-training" else weights
         return BiGRUDABert(**options, pretrained=weights, random_state=seed)
     if name in NETWORKS:
         kind = dict(zip(NETWORKS, (DeepPacketCNN, DeepPacketSAE, CNNLSTM), strict=True))[name]

@@ -154,6 +154,7 @@ def ablation(data, rows):
     names = {FULL: "differential attention, focal loss (the paper's)"} | {
         "without differential attention": "no attention, focal loss",
         "cross-entropy": "differential attention, cross-entropy",
+        "without pre-training": "the paper's, BERT from random weights",
     }
     table = pd.DataFrame(index=pd.Index([names[m] for m in order], name="model"))
     paper = PAPER_ABLATION[data]
@@ -197,7 +198,9 @@ def ablation_words(rows):
             )
             + " in F1; "
             + judged("focal loss", differences(rows, "cross-entropy", place))
-            + " against cross-entropy."
+            + " against cross-entropy; "
+            + judged("pre-training", differences(rows, "without pre-training", place))
+            + "."
         )
     return "The paper claims +0.02 to +0.03 for differential attention. " + " ".join(sentences)
 
