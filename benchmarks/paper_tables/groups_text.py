@@ -240,6 +240,8 @@ def section(result, images, *, name, about, whole, groups):
     tested = sum(len(text) for text in truth["sessions"])
     wholes = sum(len(text) for text in truth["captures"])
     seeds, compared = rows["seed"].nunique(), len(_compared(rows))
+    limit = result.settings.get("traces")
+    part = f" A part of the data: {limit} {groups} a class at most." if limit else ""
     picture = images.save(figure(rows), f"g-{name}", f"F1 of every class, unseen {groups}")
     return "\n\n".join(
         [
@@ -248,7 +250,7 @@ def section(result, images, *, name, about, whole, groups):
             f"{truth['fold'].nunique()} of {result.settings['n_splits']} folds. Seeds: {seeds}; "
             f"{compared} for what is unmasked or split at random, which takes over the settings "
             "chosen for the first column. ± is the deviation over seeds; processor seconds are "
-            "those of one training and its predictions.",
+            f"those of one training and its predictions.{part}",
             "**Sessions**, unseen " + groups + ", masked, unless the column says otherwise:",
             markdown(score_table(rows, whole)),
             f"**Whole {whole}s**:",
