@@ -6,12 +6,12 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from sktraffic.neural_network import CNNLSTM, BiGRUDABert, DeepPacketCNN, DeepPacketSAE
 
-# name -> changes of the full model; the paper's ablations
+# name -> changes of the full model: the paper's ablations, and BERT's start, which it leaves open
 VARIANTS = {
     "BiGRU-DA-BERT": {},
     "without differential attention": {"attention": None},
     "cross-entropy": {"loss": "cross_entropy"},
-    "without pre-training": {},  # the paper gives no such row
+    "pre-trained": {},
 }
 NETWORKS = ("Deep Packet CNN", "Deep Packet SAE", "CNN + LSTM")
 SIMPLE = ("random forest", "HistGradientBoosting", "1-nearest neighbour")
@@ -19,10 +19,9 @@ CONTENDERS = (*NETWORKS, "BiGRU-DA-BERT", *SIMPLE)
 
 
 def make(name, settings, seed, weights=None):
-    """Unfitted classifier of byte tokens; `weights` are BERT's, where the contender takes them."""
+    """Unfitted classifier of byte tokens; `weights` are those that BERT starts from, if any."""
     if name in VARIANTS:
         options = {**settings["bert"], **settings["train"], **VARIANTS[name]}
-        weights = None if name == "without pre-training" else weights
         return BiGRUDABert(**options, pretrained=weights, random_state=seed)
     if name in NETWORKS:
         kind = dict(zip(NETWORKS, (DeepPacketCNN, DeepPacketSAE, CNNLSTM), strict=True))[name]

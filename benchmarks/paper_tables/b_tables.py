@@ -55,7 +55,7 @@ def run(unit, settings, folder):
         model, X = RandomForestClassifier(settings["trees"], random_state=seed), data.raw
     else:
         weights = None
-        if name in b_models.VARIANTS:
+        if name == "pre-trained":
             weights = pretrained(folder, settings["pretraining"], unit["masked"])
         model = b_models.make(name, settings, seed, weights)
         X = b_models.inputs(name, X)

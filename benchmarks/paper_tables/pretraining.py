@@ -130,8 +130,7 @@ def section(result, images):
             "names in 1,000 sessions that it has not seen, beside naming the most frequent byte "
             "of the place:",
             markdown(table),
-            f"Loss after each epoch: {losses}. Neural networks of the tables from Liang et al. "
-            "start from these weights.",
+            f"Loss after each epoch: {losses}.",
         ]
     )
 
