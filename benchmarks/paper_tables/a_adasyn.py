@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from imblearn.over_sampling import ADASYN, SMOTE
 
-from paper_tables.a_data import NAMES, load, preparation, splits
+from paper_tables.a_data import NAMES, in_order, load, preparation, splits
 from paper_tables.core import Table
 from paper_tables.render import markdown
 from sktraffic.over_sampling import GuardedADASYN
@@ -58,8 +58,9 @@ def run(unit, settings, folder):
 
 def section(result, images):
     """Write the counts beside the paper's evenness."""
-    parts = [words(result.rows)]
-    for data, part in result.rows.groupby("data", sort=False):
+    rows = in_order(result.rows)
+    parts = [words(rows)]
+    for data, part in rows.groupby("data", sort=False):
         wide = part.pivot(index="class", columns="method", values="after")
         table = part.drop_duplicates("class").set_index("class")[["before"]]
         for method, label in METHODS.items():
@@ -70,7 +71,7 @@ def section(result, images):
         table["guarded: made by"] = made.reindex(table.index)
         table = table.sort_values("before", ascending=False)
         parts.append(f"*{NAMES[data]}*, training side of a random split:\n\n{markdown(table)}")
-    parts.append(figure(result.rows, images))
+    parts.append(figure(rows, images))
     return "\n\n".join(parts)
 
 

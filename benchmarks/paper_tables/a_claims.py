@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from paper_tables.a_data import NAMES, load, preparation, splits
+from paper_tables.a_data import NAMES, in_order, load, preparation, splits
 from paper_tables.a_models import ENSEMBLE, FULL, LONGER, TINY, models
 from paper_tables.core import Table
 from paper_tables.render import markdown
@@ -67,7 +67,7 @@ def run_noise(unit, settings, folder):
 
 def section_noise(result, images):
     """Write accuracies at every strength, and hold the claim against them."""
-    rows = result.rows
+    rows = in_order(result.rows, "columns")
     parts = [
         f"The paper claims an accuracy above {CLAIM[1]} at a noise of {CLAIM[0]}; here Gaussian "
         "noise in units of each feature's standard deviation is added to the prepared test "

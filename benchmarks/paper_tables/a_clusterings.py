@@ -6,7 +6,7 @@ from clusterings import FEATURES, clusterers
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from paper_tables.a_data import EXTRA, NAMES, iot_sessions, load
+from paper_tables.a_data import EXTRA, NAMES, in_order, iot_sessions, load
 from paper_tables.core import Table
 from paper_tables.render import markdown, spread
 from sktraffic.cluster import compare_clusterings
@@ -88,7 +88,8 @@ def sessions(name, settings, folder):
 
 def section(result, images):
     """Write the paper's rows, ours, and what decides between them."""
-    rows = result.rows.copy()
+    features = result.rows["features"].map(list(FEATURES).index)
+    rows = in_order(result.rows.assign(place=features), "place", "log")
     parts = [f"The paper's own table:\n\n{markdown(paper_table(), index=False)}"]
     for (data, features, log), part in rows.groupby(["data", "features", "log"], sort=False):
         first = part.iloc[0]

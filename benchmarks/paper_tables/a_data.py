@@ -50,6 +50,12 @@ NAMES = {
 }
 
 
+def in_order(rows, *more):
+    """Sort result rows: sets as in `NAMES`, then by the columns given."""
+    keys = {"data": rows["data"].map(list(NAMES).index)} | {name: rows[name] for name in more}
+    return rows.loc[pd.DataFrame(keys).sort_values(list(keys), kind="stable").index]
+
+
 @dataclass
 class Data:
     """A feature table with what the splits need."""

@@ -7,7 +7,7 @@ import pandas as pd
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.inspection import permutation_importance
 
-from paper_tables.a_data import EXTRA, NAMES, STAND_IN, load, splits
+from paper_tables.a_data import EXTRA, NAMES, STAND_IN, in_order, load, splits
 from paper_tables.core import Table
 from paper_tables.render import markdown
 from sktraffic.cluster import ElbowKMeans
@@ -88,7 +88,7 @@ def scored(kind, label, names, values):
 
 def section(result, images):
     """Write importances overall, the five of each class, and what the paper says of four kinds."""
-    rows, parts = result.rows, []
+    rows, parts = in_order(result.rows), []
     for data, part in rows.groupby("data", sort=False):
         parts.append(f"### {NAMES[data]}")
         overall = part[part["kind"] != "class"]

@@ -50,6 +50,12 @@ def prepared(settings, folder, seed, columns="masked"):
     return preparation().fit_transform(data.columns(columns)), data.y
 
 
+def training_rows(y, fraction):
+    """Count what the classifier's stratified cut leaves for training, class by class."""
+    counts = np.unique(y, return_counts=True)[1]
+    return sum(int(n) - min(max(1, int(fraction * n + 0.5)), int(n) - 1) for n in counts)
+
+
 def curve(X, y, settings, seed, **parameters):
     """Train without stopping early; one row with the last epoch's losses, means and sums.
 
@@ -62,11 +68,11 @@ def curve(X, y, settings, seed, **parameters):
         **common, **parameters, patience=epochs, monitor="valid_loss", random_state=seed
     )
     history = model.fit(X, y).history_
-    held = math.ceil(settings["validation_fraction"] * len(y))
-    batches = math.ceil((len(y) - held) / min(parameters["batch_size"], len(y) - held))
+    kept = training_rows(y, settings["validation_fraction"])
+    batches = math.ceil(kept / min(parameters["batch_size"], kept))
     last, best = history.iloc[-1], history["valid_loss"].idxmin()
     return {
-        "rows": len(y) - held,
+        "rows": kept,
         "batches": batches,
         "epochs_run": len(history),
         "train_loss": float(last["train_loss"]),
@@ -109,8 +115,8 @@ def run_3(unit, settings, folder):
 
 def section_3(result, images):
     """Write losses as sums and means beside the paper's, and what they imply."""
-    rows = result.rows
-    by = ["batch_size", "epochs"]
+    by = ["epochs", "batch_size"]
+    rows = result.rows.sort_values(by)
     columns = ["train_loss_sum", "train_loss", "valid_loss", "best_valid_loss", "accuracy"]
     table = spread(rows, by, columns)
     table.columns = [
@@ -118,7 +124,7 @@ def section_3(result, images):
         "lowest validation loss", "validation accuracy",
     ]  # fmt: skip
     table.insert(0, "batches an epoch", rows.groupby(by, sort=False)["batches"].first())
-    paper = [PAPER_3.get(key, (np.nan, np.nan)) for key in table.index]
+    paper = [PAPER_3.get(key[::-1], (np.nan, np.nan)) for key in table.index]
     table["paper: train loss"] = [p[0] for p in paper]
     table["paper: validation loss"] = [p[1] for p in paper]
     table = table.reset_index().rename(columns={"batch_size": "batch size"})
@@ -216,6 +222,7 @@ def section_4(result, images):
     """Write the five activations beside the paper's, then the final model."""
     rows = result.rows
     nets = rows[(rows["columns"] == "masked") & (rows["activation"] != "forest")]
+    nets = nets.loc[nets["activation"].map(list(PAPER_4).index).sort_values(kind="stable").index]
     table = spread(nets, "activation", ["valid_loss", "best_valid_loss", "accuracy"])
     table.columns = ["validation loss", "lowest validation loss", "validation accuracy"]
     table["seconds an epoch"] = nets.groupby("activation")["epoch_seconds"].median()

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
-from paper_tables.a_data import NAMES, load, preparation, splits
+from paper_tables.a_data import NAMES, in_order, load, preparation, splits
 from paper_tables.a_models import (
     ENSEMBLE,
     FULL,
@@ -93,8 +93,8 @@ def parts(data, unit):
 
 def section(result, images):
     """Write the ladder split by split, then classes, then the search."""
-    rows = result.rows[result.rows["part"] == "ladder"]
-    found = result.rows[result.rows["part"] == "search"]
+    rows = in_order(result.rows)
+    rows, found = (rows[rows["part"] == part] for part in ("ladder", "search"))
     parts = [
         "The paper's sparse class is `vpn_icq_chat1a`: recall 0.246 with its MLP (accuracy "
         "0.9594), 0.923 with the whole ladder (0.9722). *masked* are the features alone; "
