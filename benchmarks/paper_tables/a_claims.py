@@ -23,7 +23,13 @@ KINDS = {
 STRENGTHS = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5]
 SETTINGS_NOISE = {
     "tiny": {"cap": 40, "sizes": TINY, "sets": ["stand-in"], "repeats": 1},
-    "cpu": {"cap": 500, "sizes": LONGER, "sets": ["stand-in", "bundled"], "repeats": 3},
+    "cpu": {
+        "cap": 500,
+        "sizes": LONGER,
+        "sets": ["stand-in", "bundled"],
+        "repeats": 3,
+        "most_seeds": 1,
+    },
     "gpu": {"cap": None, "sizes": FULL, "sets": ["stand-in", "bundled"], "repeats": 5},
 }
 BRIEF = {"mlp": {"max_epochs": 1}, "transformer": {"max_epochs": 1}}
@@ -41,7 +47,7 @@ def units_noise(settings, seeds):
         {"data": data, "columns": columns, "split": split, "seed": seed}
         for data in settings["sets"]
         for columns, split in KINDS
-        for seed in range(seeds)
+        for seed in range(min(seeds, settings.get("most_seeds", seeds)))
     ]
 
 

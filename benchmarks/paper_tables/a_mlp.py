@@ -34,12 +34,12 @@ FINAL = (1.4482, 0.1108, 0.9594)  # train loss, validation loss and accuracy of 
 COMMON = {"hidden_sizes": [256, 512, 256], "dropout": 0.3, "lr": 0.005, "validation_fraction": 0.2}
 SETTINGS_3 = {
     "tiny": COMMON | {"cap": 40, "hidden_sizes": [16, 16], "runs": [[32, 2], [64, 2], [64, 4]]},
-    "cpu": COMMON | {"cap": 1000, "runs": [list(key) for key in PAPER_3]},
+    "cpu": COMMON | {"cap": 600, "runs": [list(key) for key in PAPER_3]},
     "gpu": COMMON | {"cap": None, "runs": [list(key) for key in PAPER_3]},
 }
 SETTINGS_4 = {
     "tiny": COMMON | {"cap": 40, "hidden_sizes": [16, 16], "batch_size": 64, "epochs": 3},
-    "cpu": COMMON | {"cap": 1000, "batch_size": 4096, "epochs": 50},
+    "cpu": COMMON | {"cap": 600, "batch_size": 4096, "epochs": 50},
     "gpu": COMMON | {"cap": None, "batch_size": 4096, "epochs": 50},
 }
 

@@ -18,7 +18,7 @@ from sktraffic.over_sampling import GuardedADASYN
 FAMILIES = ("ensemble", "MLP", "random forest", "boosting")
 SEARCH = {
     "tiny": {"candidates": 2, "inner_folds": 1},
-    "cpu": {"candidates": 6, "inner_folds": 2},
+    "cpu": {"candidates": 6, "inner_folds": 2, "search_seeds": 1},
     "gpu": {"candidates": 30, "inner_folds": 3},
 }
 
@@ -29,7 +29,7 @@ def search_units(settings, seeds):
         {"part": "search", "data": data, "family": family, "seed": seed}
         for data in settings["sets"]
         for family in FAMILIES
-        for seed in range(seeds)
+        for seed in range(min(seeds, settings.get("search_seeds", seeds)))
     ]
 
 
