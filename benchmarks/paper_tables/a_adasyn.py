@@ -129,6 +129,7 @@ def figure(rows, images):
         ax.set_yticks(place, part["class"], fontsize=7)
         ax.invert_yaxis()
         ax.set(xscale="log", xlabel="sessions", title=NAMES[data])
+        ax.set_xlim(left=1)
     fig.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=2,
                frameon=False)  # fmt: skip
     return images.save(fig, "a6-adasyn", "Sessions a class before and after over-sampling")

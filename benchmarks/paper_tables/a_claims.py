@@ -143,8 +143,10 @@ def figure_noise(rows, images):
             ax.set_title(f"{NAMES[data]},\n{KINDS[columns, split]}", fontsize=9)
             ax.set(ylim=(0, 1.02))
             ax.grid(alpha=0.3)
-    fig.supxlabel("noise (standard deviations of a feature)")
-    fig.supylabel("accuracy")
+    for ax in axes[-1]:
+        ax.set_xlabel("noise (standard deviations)")
+    for ax in axes[:, 0]:
+        ax.set_ylabel("accuracy")
     fig.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=4,
                frameon=False, fontsize=9)  # fmt: skip
     return images.save(fig, "a-noise", "Accuracy against feature noise by model")
