@@ -1,6 +1,17 @@
 """The tables and figures of both papers on real data, one module for each; papers.py runs them."""
 
-from paper_tables import a_adasyn, a_claims, a_clusterings, a_features, a_mlp, a_sparse
+from paper_tables import (
+    a_adasyn,
+    a_claims,
+    a_clusterings,
+    a_features,
+    a_mlp,
+    a_sparse,
+    b_search,
+    b_tables,
+    few_labels,
+    pretraining,
+)
 
 TABLES = [
     a_clusterings.TABLE,
@@ -11,6 +22,11 @@ TABLES = [
     a_sparse.TABLE,
     a_claims.NOISE,
     a_claims.LATENCY,
+    b_tables.USTC,
+    b_tables.ISCX,
+    b_search.TABLE,
+    pretraining.TABLE,
+    few_labels.TABLE,
 ]
 
 __all__ = ["TABLES"]

@@ -29,7 +29,8 @@ class Table:
 
     ``settings`` has a JSON-able dictionary for each scale. ``units(settings, seeds)`` lists the
     independent pieces of work, flat dictionaries; ``run(unit, settings, folder)`` returns the rows
-    (dictionaries) of one; ``section(result, images)`` writes them up in Markdown.
+    (dictionaries) of one; ``section(result, images)`` writes them up in Markdown;
+    ``claims(result)`` lists (claim, the paper's figure, the figure here, whether it holds).
     """
 
     name: str
@@ -38,6 +39,7 @@ class Table:
     units: Callable
     run: Callable
     section: Callable
+    claims: Callable | None = None
 
 
 @dataclass(frozen=True)
@@ -153,22 +155,22 @@ def run_unit(table, unit, settings, folder, state, deadline):
     """
     import torch
 
-    from sktraffic.neural_network import TrainingPaused, resumable_training
-
     left = None if deadline is None else deadline - time.time()
     if left is not None and left <= 0:
         return unit, None
     if not torch.cuda.is_available():
         torch.set_num_threads(1)  # units run side by side, one a core
-    resume = contextlib.nullcontext()
+    resume, paused = contextlib.nullcontext(), ()
     keep = state / identity(unit, settings)
     if deadline is not None:
-        resume = resumable_training(keep, seconds=left)
+        from sktraffic.neural_network import TrainingPaused, resumable_training
+
+        resume, paused = resumable_training(keep, seconds=left), TrainingPaused
     start, cpu_start = time.perf_counter(), time.process_time()
     try:
         with resume:
             rows = table.run(unit, settings, folder)
-    except TrainingPaused:
+    except paused:
         return unit, None
     finished = rows, time.perf_counter() - start, time.process_time() - cpu_start
     shutil.rmtree(keep, ignore_errors=True)

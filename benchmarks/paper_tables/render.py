@@ -1,6 +1,7 @@
 """From result files to docs/results.md: tables, figures, and the settings behind them."""
 
 import json
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -85,28 +86,33 @@ def settings_line(result):
             "settings</summary>\n",
             f"{machine}; Python {made['python']}, {versions}.\n",
             "```json",
-            json.dumps(result.settings, indent=1),
+            textwrap.fill(json.dumps(result.settings), 96, break_long_words=False),
             "```",
             "</details>",
         ]
     )
 
 
-def write_page(path, tables, results, head):
+def write_page(path, tables, results, head, scales=("gpu", "cpu")):
     """Write the page from the largest scale at which each table has results."""
     path = Path(path)
     images = Images(path.parent / "images" / "results", path.parent)
-    parts = [head]
+    claims, parts = [], []
     for table in tables:
-        result = next(
-            (
-                store.result()
-                for scale in ("gpu", "cpu")
-                if (store := Store(results, table, scale)).done
-            ),
-            None,
-        )
-        if result is None:
+        stores = (Store(results, table, scale) for scale in scales)
+        result = next((store.result() for store in stores if store.done), None)
+        if result is None or result.rows.empty:
             continue
         parts += [f"## {table.title}", table.section(result, images), settings_line(result)]
-    path.write_text("\n\n".join(parts) + "\n", "utf-8")
+        claims += table.claims(result) if table.claims else []
+    path.write_text("\n\n".join([head, claims_table(claims), *parts]) + "\n", "utf-8")
+
+
+def claims_table(claims):
+    """Write the papers' claims beside what was found."""
+    words = {True: "yes", False: "no"}
+    table = pd.DataFrame(
+        [(*rest, words.get(holds, holds)) for *rest, holds in claims],
+        columns=["claim", "paper", "here", "holds here"],
+    )
+    return f"## The claims at a glance\n\n{markdown(table, index=False)}"

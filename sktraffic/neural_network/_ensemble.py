@@ -5,13 +5,14 @@ from numbers import Integral
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
 from sktraffic._compat import Interval
 from sktraffic.neural_network._base import BaseTorchClassifier
-from sktraffic.neural_network._member import TransformerMember
-from sktraffic.neural_network._runtime import derive_seed, draw_seed
+from sktraffic.neural_network._member import TransformerMember, fit_members
+from sktraffic.neural_network._resume import TrainingPaused, is_active
+from sktraffic.neural_network._runtime import derive_seed
+from sktraffic.neural_network._uncertainty import mutual_information
 from sktraffic.nn import stack_members, stacked_forward
 
 
@@ -324,6 +325,12 @@ default="f1_weighted"
     def _n_subtasks(self):
         return self.n_members
 
+    def _n_epochs_at_most(self):
+        return None  # it has no training of its own: each member is a fit
+
+    def _resume_start(self):
+        return None
+
     def _forget(self):
         for name in ("members_", "_stacked"):
             self.__dict__.pop(name, None)
@@ -345,22 +352,14 @@ default="f1_weighted"
 
     def _fit_arrays(self, X, target, weight, groups, context):
         """Fit every member on all rows; each cuts and resamples for itself."""
-        members = self._new_members(draw_seed(self.random_state))
-        jobs = [
-            delayed(_fit_member)(
-                member, self, X, target, weight, groups, context.subcontext("fit-member")
-            )
-            for member in members
-        ]
-        fitted = []
+        seed, _ = self._begin(X, target, weight, groups)
+        members = self._new_members(seed)
+        n_jobs = 1 if is_active() else self.n_jobs  # other processes do not see the context
         try:
-            for member in Parallel(n_jobs=self.n_jobs, return_as="generator")(jobs):
-                fitted.append(member)
-                if member._interrupted:
-                    break
-        except KeyboardInterrupt:
-            if not fitted:
-                raise
+            fitted = fit_members(members, self, (X, target, weight, groups), context, n_jobs)
+        except TrainingPaused:
+            self._forget()
+            raise
         self.members_ = fitted
         self.__dict__.pop("_stacked", None)
         self._stack()
@@ -390,24 +389,3 @@ default="f1_weighted"
         state = super().__getstate__()
         state.pop("_stacked", None)
         return state
-
-
-def mutual_information(proba):
-    """H(mean p) - mean H(p) in bits: (M, n, K) -> (n,)."""
-    information = _entropy(proba.mean(axis=0)) - _entropy(proba).mean(axis=0)
-    return np.maximum(information, 0.0)  # rounding can leave -1e-16
-
-
-def _entropy(proba):
-    """Entropy in bits over the last axis; 0 log 0 is 0."""
-    log = np.log2(proba, where=proba > 0, out=np.zeros_like(proba))
-    return -(proba * log).sum(axis=-1)
-
-
-def _fit_member(member, ensemble, X, target, weight, groups, context):
-    """Fit one member, maybe in another process, as a subtask of the ensemble's fit."""
-    with context.propagate_callback_context(member):
-        context.call_on_fit_task_begin(estimator=ensemble, X=X, y=target)
-        member.fit(X, target, sample_weight=weight, groups=groups)
-    context.call_on_fit_task_end(estimator=ensemble, X=X, y=target)
-    return member

@@ -3,35 +3,39 @@
 import warnings
 from numbers import Integral, Real
 
-import pandas as pd
 import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sktraffic._compat import Interval, StrOptions, _fit_context
-from sktraffic.neural_network._masked_training import masked_epochs, widen
+from sktraffic.neural_network._masked_state import MaskedState
+from sktraffic.neural_network._masked_training import (
+    MaskedTraining,
+    embeddings,
+    run_masked_training,
+    share_named,
+)
 from sktraffic.neural_network._pretrained import quiet_transformers
+from sktraffic.neural_network._resume import begin_fit
 from sktraffic.neural_network._runtime import (
     DTYPES,
-    autocast,
     derive_seed,
-    draw_seed,
     isolated_rng,
-    load_numpy_state,
     resolve_device,
-    to_numpy_state,
-    usable_device,
 )
 from sktraffic.neural_network._tokens import check_heads, check_tokens
-from sktraffic.nn import MaskedByteNet, mask_tokens, masked_mean
+from sktraffic.nn import mask_tokens
 
 _COUNT = Interval(Integral, 1, None, closed="left")
-_PREDICT_ROWS = 256
 
 
 class MaskedByteModel(
-    CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    MaskedState,
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
 ):
     """BERT that learns from unlabelled sessions by telling tokens that were hidden from it.
 
@@ -221,11 +225,17 @@ class MaskedByteModel(
             )
         tokens = tokens[tokens.any(axis=1)]
         self._fit_params = self.get_params(deep=False)
-        seed, device = draw_seed(self.random_state), resolve_device(self.device)
+        device = resolve_device(self.device)
+        self._forget()
+        seed, record = begin_fit(self, self._fit_params, {"X": tokens}, self.max_epochs)
         with isolated_rng(derive_seed(seed, 0), device):
             self._module = self._build_module(device)
             self._history = []
-            self._train(tokens, seed, context)
+            try:
+                self._train(tokens, seed, context, record)
+            except BaseException:
+                self._forget()  # a fit that failed must not pass for a fitted model
+                raise
         self._module.eval()
         context.call_on_fit_task_end(**hook, reconstruction_attributes=dict)
         return self
@@ -252,12 +262,7 @@ class MaskedByteModel(
         """
         module = self.module_
         tokens = torch.from_numpy(self._tokens(X, reset=False))
-        parts = []
-        with torch.inference_mode(), autocast(self._fit_params["precision"], self._device()):
-            for part in tokens.split(_PREDICT_ROWS):
-                hidden, mask = module.encode(part.to(self._device()))
-                parts.append(masked_mean(widen(hidden), mask).cpu())
-        return torch.cat(parts).numpy()
+        return embeddings(module, tokens, self._fit_params["precision"]).numpy()
 
     def score(self, X, y=None):
         """Share of hidden tokens that the model names.
@@ -285,14 +290,7 @@ class MaskedByteModel(
         """
         module = self.module_
         tokens = torch.from_numpy(self._tokens(X, reset=False))
-        generator, hits, count = torch.Generator().manual_seed(0), 0, 0
-        with torch.inference_mode(), autocast(self._fit_params["precision"], self._device()):
-            for part in tokens.split(_PREDICT_ROWS):
-                inputs, chosen = self._mask(part, generator)
-                logits = module(inputs.to(self._device()), chosen.to(self._device()))
-                hits += (logits.argmax(dim=-1).cpu() == part[chosen]).sum().item()
-                count += int(chosen.sum())
-        return hits / max(count, 1)
+        return share_named(module, tokens, self._mask, self._fit_params["precision"])
 
     def save_pretrained(self, folder):
         """Write weights and configuration as transformers does.
@@ -319,48 +317,6 @@ class MaskedByteModel(
         with quiet_transformers():
             module.lm.save_pretrained(folder)
 
-    @property
-    def module_(self):
-        """The trained network, built from the stored weights where a pickle was loaded."""
-        check_is_fitted(self)
-        if "_module" not in self.__dict__:
-            device = usable_device(self.device)
-            with isolated_rng(0, device):
-                module = self._build_module(device)
-            load_numpy_state(module, self._weights)
-            self._module = module.eval()
-            del self._weights
-        return self._module
-
-    @property
-    def history_(self):
-        """One row an epoch: loss, masked accuracy, seconds."""
-        check_is_fitted(self)
-        return pd.DataFrame(self._history)
-
-    @property
-    def n_epochs_(self):
-        """Number of epochs trained."""
-        check_is_fitted(self)
-        return len(self._history)
-
-    @property
-    def _n_features_out(self):
-        return self._fit_params["hidden_size"]
-
-    def _build_module(self, device):
-        params = self._fit_params
-        module = MaskedByteNet(
-            params["vocab_size"],
-            params["hidden_size"],
-            params["n_layers"],
-            params["n_heads"],
-            params["intermediate_size"],
-            params["max_length"],
-            params["dropout"],
-        )
-        return module.to(device, DTYPES[params["precision"]])
-
     def _tokens(self, X, reset):
         params = self.get_params(deep=False) if reset else self._fit_params
         if not reset:
@@ -379,33 +335,26 @@ class MaskedByteModel(
             generator,
         )
 
-    def _device(self):
-        return next(self._module.parameters()).device
-
-    def _train(self, tokens, seed, context):
+    def _train(self, tokens, seed, context, record):
         """Train on all tokens, an epoch at a time; Ctrl-C ends it and keeps what is learned."""
-        epochs = masked_epochs(
+        training = MaskedTraining(
             self._module,
             torch.from_numpy(tokens),
             self._mask,
-            self.lr,
-            self.weight_decay,
-            self.warmup_ratio,
-            self.batch_size,
-            self.max_epochs,
-            self.precision,
+            self._fit_params,
             derive_seed(seed, 1),
         )
+        hook = {"estimator": self, "X": tokens, "y": None}
+
+        def at_end(row):
+            if self.verbose:
+                print("  ".join(f"{key}: {value:.4g}" for key, value in row.items()))
+            task = context.subcontext(task_name="epoch")
+            task.call_on_fit_task_begin(**hook)
+            return task.call_on_fit_task_end(**hook, reconstruction_attributes=dict)
+
         try:
-            for record in epochs:
-                self._history.append(record)
-                if self.verbose:
-                    print("  ".join(f"{key}: {value:.4g}" for key, value in record.items()))
-                task = context.subcontext(task_name="epoch")
-                task.call_on_fit_task_begin(estimator=self, X=tokens, y=None)
-                hook = {"estimator": self, "X": tokens, "y": None}
-                if task.call_on_fit_task_end(**hook, reconstruction_attributes=dict):
-                    break
+            run_masked_training(training, self._history, self.max_epochs, at_end, record)
         except KeyboardInterrupt:
             warnings.warn(
                 f"{type(self).__name__}.fit was interrupted after {len(self._history)} of "
@@ -414,18 +363,6 @@ class MaskedByteModel(
                 UserWarning,
                 stacklevel=3,
             )
-
-    def __sklearn_is_fitted__(self):
-        """Whether there are weights."""
-        return "_module" in self.__dict__ or "_weights" in self.__dict__
-
-    def __getstate__(self):
-        """State for pickling: the weights as NumPy arrays, so that no torch object is stored."""
-        state = dict(super().__getstate__())
-        module = state.pop("_module", None)
-        if module is not None:
-            state["_weights"] = to_numpy_state(module)
-        return state
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

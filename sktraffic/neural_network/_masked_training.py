@@ -1,4 +1,4 @@
-"""The loop of masked-token pre-training, an epoch at a time."""
+"""Masked-token pre-training and what is read off the network after it: plain functions."""
 
 import time
 from functools import partial
@@ -6,8 +6,11 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 
-from sktraffic.neural_network._runtime import autocast
+from sktraffic.neural_network._runtime import autocast, generator_states, set_generator_states
 from sktraffic.neural_network._schedule import warmup_decay
+from sktraffic.nn import masked_mean
+
+_PREDICT_ROWS = 256
 
 
 def widen(x):
@@ -15,10 +18,8 @@ def widen(x):
     return x.float() if x.dtype is torch.bfloat16 else x
 
 
-def masked_epochs(
-    module, tokens, mask, lr, weight_decay, warmup_ratio, batch_size, max_epochs, precision, seed
-):
-    """Train a `MaskedByteNet`, yielding a record after each epoch.
+class MaskedTraining:
+    """Training of a `MaskedByteNet`, an epoch at a time.
 
     Parameters
     ----------
@@ -28,36 +29,121 @@ def masked_epochs(
         On the CPU.
     mask : callable
         Tokens (B, T) and a generator -> inputs (B, T), chosen (B, T).
-    lr, weight_decay, warmup_ratio, batch_size, max_epochs, precision
-        Parameters of the estimator.
+    params : dict
+        Of the estimator.
     seed : int
         Of the order and the masks.
-
-    Yields
-    ------
-    dict
-        ``epoch``, ``train_loss``, ``train_accuracy``, ``dur``.
     """
-    generator = torch.Generator().manual_seed(seed)
-    optimizer = torch.optim.AdamW(module.parameters(), lr=lr, weight_decay=weight_decay)
-    n_steps = max_epochs * -(-len(tokens) // batch_size)
-    factor = partial(warmup_decay, n_steps=n_steps, warmup_ratio=warmup_ratio)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
-    module.train()
-    for epoch in range(1, max_epochs + 1):
+
+    def __init__(self, module, tokens, mask, params, seed):
+        self.module, self.tokens, self.mask = module, tokens, mask
+        self.batch_size, self.precision = params["batch_size"], params["precision"]
+        self.order = torch.Generator().manual_seed(seed)
+        self.optimizer = torch.optim.AdamW(
+            module.parameters(), lr=params["lr"], weight_decay=params["weight_decay"]
+        )
+        n_steps = params["max_epochs"] * -(-len(tokens) // self.batch_size)
+        factor = partial(warmup_decay, n_steps=n_steps, warmup_ratio=params["warmup_ratio"])
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, factor)
+        module.train()
+
+    def epoch(self):
+        """Train on all tokens once.
+
+        Returns
+        -------
+        dict
+            ``train_loss``, ``train_accuracy``, ``dur``.
+        """
         begin = time.perf_counter()
         sums = torch.zeros(3, dtype=torch.float64)
-        for rows in torch.randperm(len(tokens), generator=generator).split(batch_size):
-            inputs, chosen = mask(tokens[rows], generator)
-            sums += _step(module, inputs, chosen, tokens[rows][chosen], optimizer, precision)
-            schedule.step()
+        for rows in torch.randperm(len(self.tokens), generator=self.order).split(self.batch_size):
+            tokens = self.tokens[rows]
+            inputs, chosen = self.mask(tokens, self.order)
+            sums += _step(
+                self.module, inputs, chosen, tokens[chosen], self.optimizer, self.precision
+            )
+            self.schedule.step()
         loss, hits, count = sums.tolist()
-        yield {
-            "epoch": epoch,
+        return {
             "train_loss": loss / count,
             "train_accuracy": hits / count,
             "dur": time.perf_counter() - begin,
         }
+
+    def state(self):
+        """Return what `load` needs to go on after the last epoch: tensors and plain values."""
+        return {
+            "module": dict(self.module.state_dict()),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.last_epoch,
+            "order": self.order.get_state(),
+            "generators": generator_states(self._device()),
+        }
+
+    def load(self, state):
+        """Go to where another training was when `state` was taken of it."""
+        self.module.load_state_dict(state["module"])
+        self.optimizer.load_state_dict(state["optimizer"])  # with the next step's rate
+        self.schedule.last_epoch = state["schedule"]
+        self.order.set_state(state["order"])
+        set_generator_states(state["generators"], self._device())
+
+    def _device(self):
+        return next(self.module.parameters()).device
+
+
+def run_masked_training(training, history, max_epochs, at_end, record=None):
+    """Train to the end, adding each epoch to a history; goes on where a record holds a state.
+
+    Parameters
+    ----------
+    training : MaskedTraining
+    history : list of dict
+        Empty; changed in place.
+    max_epochs : int
+    at_end : callable
+        Called with an epoch's row; a true result stops the training.
+    record : FitRecord, optional
+    """
+    stop, saved = False, None if record is None else record.take("train")
+    if saved is not None:
+        training.load(saved)
+        history += saved["history"]
+        stop = saved["stop"]
+    while not stop and len(history) < max_epochs:
+        history.append({"epoch": len(history) + 1, **training.epoch()})
+        stop = bool(at_end(history[-1]))
+        if record is not None:
+            record.after_epoch(
+                "train",
+                len(history),
+                lambda stop=stop: {**training.state(), "history": history, "stop": stop},
+                finished=stop or len(history) == max_epochs,
+            )
+
+
+def embeddings(module, tokens, precision):
+    """Mean of BERT's outputs over the tokens of each row: (N, T) -> (N, hidden_size)."""
+    device, parts = next(module.parameters()).device, []
+    with torch.inference_mode(), autocast(precision, device):
+        for part in tokens.split(_PREDICT_ROWS):
+            hidden, mask = module.encode(part.to(device))
+            parts.append(masked_mean(widen(hidden), mask).cpu())
+    return torch.cat(parts)
+
+
+def share_named(module, tokens, mask, precision):
+    """Share of hidden tokens that the network names, for the same masks at every call."""
+    device = next(module.parameters()).device
+    generator, hits, count = torch.Generator().manual_seed(0), 0, 0
+    with torch.inference_mode(), autocast(precision, device):
+        for part in tokens.split(_PREDICT_ROWS):
+            inputs, chosen = mask(part, generator)
+            logits = module(inputs.to(device), chosen.to(device))
+            hits += (logits.argmax(dim=-1).cpu() == part[chosen]).sum().item()
+            count += int(chosen.sum())
+    return hits / max(count, 1)
 
 
 def _step(module, inputs, chosen, target, optimizer, precision):

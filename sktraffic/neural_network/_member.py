@@ -2,6 +2,8 @@
 
 from numbers import Integral, Real
 
+from joblib import Parallel, delayed
+
 from sktraffic._compat import Interval
 from sktraffic.neural_network._base import BaseTorchClassifier
 from sktraffic.nn import FeatureTransformer
@@ -89,3 +91,46 @@ class TransformerMember(BaseTorchClassifier):
     def _build_module(self, n_features, n_classes):
         sizes = self.d_token, self.n_heads, self.n_layers, self.d_hidden
         return FeatureTransformer(n_features, n_classes, *sizes, self.dropout)
+
+
+def fit_members(members, ensemble, data, context, n_jobs):
+    """Fit the members of an ensemble; returns those fitted, fewer where Ctrl-C came.
+
+    Parameters
+    ----------
+    members : list of TransformerMember
+    ensemble : TransformerEnsemble
+    data : tuple
+        X, target, weight and groups of the ensemble's fit.
+    context : CallbackContext
+        Of the ensemble's fit.
+    n_jobs : int or None
+        Processes.
+
+    Returns
+    -------
+    list of TransformerMember
+    """
+    jobs = [
+        delayed(_fit_member)(member, ensemble, *data, context.subcontext("fit-member"))
+        for member in members
+    ]
+    fitted = []
+    try:
+        for member in Parallel(n_jobs=n_jobs, return_as="generator")(jobs):
+            fitted.append(member)
+            if member._interrupted:
+                break
+    except KeyboardInterrupt:
+        if not fitted:
+            raise
+    return fitted
+
+
+def _fit_member(member, ensemble, X, target, weight, groups, context):
+    """Fit one member, maybe in another process, as a subtask of the ensemble's fit."""
+    with context.propagate_callback_context(member):
+        context.call_on_fit_task_begin(estimator=ensemble, X=X, y=target)
+        member.fit(X, target, sample_weight=weight, groups=groups)
+    context.call_on_fit_task_end(estimator=ensemble, X=X, y=target)
+    return member

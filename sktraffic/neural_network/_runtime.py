@@ -72,24 +72,43 @@ def isolated_rng(seed, device):
     callback may draw from NumPy's or Python's. ``torch.manual_seed`` is not used: it would
     reach every CUDA device, also those that are not ours to put back.
     """
-    generators = [torch.default_generator]
-    if device.type == "cuda":
-        torch.cuda.init()
-        index = torch.cuda.current_device() if device.index is None else device.index
-        generators.append(torch.cuda.default_generators[index])
-    states = [generator.get_state() for generator in generators]
-    numpy_state, python_state = np.random.get_state(), random.getstate()
+    states = generator_states(device)
     try:
-        for generator in generators:
+        for generator in _torch_generators(device):
             generator.manual_seed(seed)
         np.random.seed(seed % 2**32)
         random.seed(seed)
         yield
     finally:
-        for generator, state in zip(generators, states, strict=True):
-            generator.set_state(state)
-        np.random.set_state(numpy_state)
-        random.setstate(python_state)
+        set_generator_states(states, device)
+
+
+def _torch_generators(device):
+    """Torch's default generators of the CPU and, where that is another, of the device."""
+    generators = [torch.default_generator]
+    if device.type == "cuda":
+        torch.cuda.init()
+        index = torch.cuda.current_device() if device.index is None else device.index
+        generators.append(torch.cuda.default_generators[index])
+    return generators
+
+
+def generator_states(device):
+    """States of torch's, NumPy's and Python's global generators, as tensors and plain values."""
+    name, key, *rest = np.random.get_state()
+    return {
+        "torch": [generator.get_state() for generator in _torch_generators(device)],
+        "numpy": (name, key.tolist(), *rest),
+        "python": random.getstate(),
+    }
+
+
+def set_generator_states(states, device):
+    """Put the global generators where `generator_states` found them."""
+    for generator, state in zip(_torch_generators(device), states["torch"], strict=True):
+        generator.set_state(state)
+    np.random.set_state(states["numpy"])
+    random.setstate(states["python"])
 
 
 def to_numpy_state(module):
