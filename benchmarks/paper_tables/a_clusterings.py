@@ -183,6 +183,30 @@ def verdict(rows):
     )
 
 
+def claims(result):
+    """List the two claims of table 2."""
+    rows = result.rows
+    kmeans = rows[rows["model"] == "KMeans"]["clusters"]
+    knee, small = rows[rows["model"] == "DBSCAN"], rows[rows["model"] == SMALL_RADIUS]
+    paper = PAPER.set_index("model").loc["DBSCAN"]
+    return [
+        (
+            "KMeans with the elbow finds 3 clusters",
+            "3",
+            f"{kmeans.min():.0f} to {kmeans.max():.0f}",
+            bool((kmeans == 3).all()) or (bool((kmeans == 3).any()) and "in part"),
+        ),
+        (
+            "DBSCAN: splendid silhouette, nearly all noise",
+            f"{paper['silhouette']:.3f}, {paper['noise_percent']:.1f} % noise",
+            f"{small['silhouette'].mean():.3f}, {small['noise_percent'].mean():.1f} % with too "
+            f"small a radius; {knee['silhouette'].mean():.3f}, "
+            f"{knee['noise_percent'].mean():.1f} % at the knee",
+            "by a small radius" if small["noise_percent"].min() >= 80 else False,
+        ),
+    ]
+
+
 def figure(rows, images):
     """Silhouette against noise, the paper's three beside all of ours."""
     import matplotlib.pyplot as plt
@@ -223,4 +247,5 @@ TABLE = Table(
     units,
     run,
     section,
+    claims,
 )

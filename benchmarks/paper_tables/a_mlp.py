@@ -197,6 +197,28 @@ def figure_3(rows, images):
     return images.save(fig, "a3-batch-size", alt)
 
 
+def claims_3(result):
+    """List what table 3 is used to say."""
+    rows = result.rows
+    fifty = rows[rows["epochs"] == rows["epochs"].min()].groupby("batch_size")["valid_loss"].mean()
+    best = min((k for k in PAPER_3 if k[1] == 50), key=lambda k: PAPER_3[k][1])
+    ratio = (rows["train_loss"] / rows["valid_loss"]).mean()
+    return [
+        (
+            "Batches of 512 have the lowest validation loss of table 3",
+            f"{PAPER_3[best][1]:.3f}",
+            "; ".join(f"{size}: {loss:.3f}" for size, loss in fifty.items()),
+            bool(fifty.idxmin() == best[0]),
+        ),
+        (
+            "The train loss is far above the validation loss",
+            f"{FINAL[0] / FINAL[1]:.0f} times (a sum over batches)",
+            f"{ratio:.1f} times as means",
+            bool(ratio > 2),
+        ),
+    ]
+
+
 def units_4(settings, seeds):
     """Return one unit a training, the final model with identifiers, and a forest."""
     kinds = [(name, "masked") for name in PAPER_4]
@@ -266,11 +288,35 @@ def words_4(rows, nets):
     )
 
 
+def claims_4(result):
+    """List the choice of ReLU and the accuracy of the final model."""
+    rows = result.rows
+    nets = rows[(rows["columns"] == "masked") & (rows["activation"] != "forest")]
+    loss = nets.groupby("activation")["valid_loss"].mean()
+    accuracy = rows.groupby(["activation", "columns"])["accuracy"].mean()
+    masked, unmasked = accuracy["relu", "masked"], accuracy["relu", "unmasked"]
+    return [
+        (
+            "ReLU has the lowest validation loss of five activations",
+            f"{PAPER_4['relu'][1]:.3f}",
+            f"{loss['relu']:.3f}; {PAPER_4[loss.idxmin()][0]} {loss.min():.3f}",
+            bool(loss.idxmin() == "relu"),
+        ),
+        (
+            "Accuracy of the MLP, five categories, random split",
+            f"{FINAL[2]:.4f}",
+            f"{masked:.3f}; forest {accuracy['forest', 'masked']:.3f}; with identifiers "
+            f"{unmasked:.3f} and {accuracy['forest', 'unmasked']:.3f}",
+            bool(masked >= FINAL[2] - 0.01),
+        ),
+    ]
+
+
 A3 = Table(
     "a3-batch-size", "Qi et al., table 3: batch size and epochs",
-    SETTINGS_3, units_3, run_3, section_3,
+    SETTINGS_3, units_3, run_3, section_3, claims_3,
 )  # fmt: skip
 A4 = Table(
     "a4-activations", "Qi et al., table 4: activations, and the final classifier",
-    SETTINGS_4, units_4, run_4, section_4,
+    SETTINGS_4, units_4, run_4, section_4, claims_4,
 )  # fmt: skip

@@ -98,6 +98,16 @@ def test_sections_are_sound_markdown(ran, bench, tmp_path):
             assert (tmp_path / path).stat().st_size > 5000, path
 
 
+def test_claims_are_rows_of_the_overview(ran):
+    """Every table says what the paper claims, what is here, and whether it holds."""
+    for name, store in ran[1].items():
+        claims = store.table.claims(store.result())
+        for claim, paper, here, holds in claims:
+            assert all(isinstance(text, str) and text for text in (claim, paper, here)), name
+            assert isinstance(holds, (bool, str)) and "nan" not in here, (name, here)
+        assert claims or name == "a-features"  # tiny sets may lack the classes it speaks of
+
+
 def test_time_split_learns_from_the_past_only(bench, shared):
     """Within each capture no training session starts after a test session."""
     data_module = bench("paper_tables.a_data")
