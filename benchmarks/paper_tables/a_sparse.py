@@ -190,14 +190,14 @@ def words(part, data, found):
     }[both]
     accurate = naive["accuracy"].max() >= 0.9594
     leak = leaky.loc["random forest"]
-    networks = honest.loc[[n for n in honest.index if n in LADDER], "f1_weighted"].max()
+    networks = honest.loc[[n for n in honest.index if n in LADDER], "f1_weighted"]
     others = honest.loc[[n for n in honest.index if n not in LADDER], "f1_weighted"]
+    ladder = f"{networks.idxmax()} ({networks.max():.3f})"
+    simple = f"{others.idxmax()} ({others.max():.3f})"
     winner = (
-        f"{others.idxmax()} beats the whole ladder in weighted F1 ({others.max():.3f} against "
-        f"{networks:.3f})"
-        if others.max() > networks
-        else f"the ladder is ahead of the trees in weighted F1 ({networks:.3f} against "
-        f"{others.max():.3f})"
+        f"{simple} beats the best of the ladder, {ladder}, in weighted F1"
+        if others.max() > networks.max()
+        else f"the ladder's {ladder} is ahead of {simple} in weighted F1"
     )
     return (
         f"**From the MLP to the ensemble**, masked: {step(naive)} on the random split; "
@@ -279,7 +279,7 @@ def figure(rows, images):
             ax.set_yticks(place, names)
             ax.set(xlim=(-0.02, 1.02), xlabel=column.replace("_", " "), title=NAMES[data])
             ax.grid(axis="y", alpha=0.3)
-        pair[0].invert_yaxis()
+    axes[0][0].invert_yaxis()  # the axes are shared: once for all
     fig.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=3,
                frameon=False)  # fmt: skip
     alt = "Accuracy and recall of the sparse class by model and split"
