@@ -105,13 +105,12 @@ def words_noise(rows):
         )
         verdict = f"It holds for {len(holds)} of {len(wide)} fits: {names}."
     else:
+        data, columns, split, model = wide[CLAIM[0]].idxmax()
         verdict = (
-            f"It holds for none of our {len(wide)} fits; {len(start)} have more than {CLAIM[1]} "
-            f"even without noise, and of these {start[CLAIM[0]].max():.3f} is the best at "
-            f"{CLAIM[0]}."
-            if len(start)
-            else f"It holds for none of our {len(wide)} fits, none of which has {CLAIM[1]} "
-            "without noise."
+            f"It holds for none of our {len(wide)} fits; {len(start) or 'none'} of them "
+            f"{'have' if len(start) > 1 else 'has'} more than {CLAIM[1]} even without noise. The "
+            f"best at {CLAIM[0]} is {wide[CLAIM[0]].max():.3f} ({model}, {NAMES[data]}, "
+            f"{KINDS[columns, split]})."
         )
     return (
         f"{verdict} On average {by_model.idxmax()} keeps the largest share of its accuracy "

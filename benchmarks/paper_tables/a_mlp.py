@@ -146,7 +146,7 @@ def words_3(rows):
     best = fifty.mean().idxmin()
     spans = fifty.mean().max() - fifty.mean().min()
     deviation = fifty.std().mean()
-    unclear = "" if np.isnan(deviation) else f" (deviation over seeds: {deviation:.3f})"
+    unclear = " (one seed)" if np.isnan(deviation) else f" (deviation over seeds: {deviation:.3f})"
     ratio = (mean["train_loss"] / mean["valid_loss"]).mean()
     scale = rows.groupby("batch_size")["train_loss_sum"].mean()
     paper_best = min((k for k in PAPER_3 if k[1] == 50), key=lambda k: PAPER_3[k][1])
@@ -270,8 +270,8 @@ def words_4(rows, nets):
     claim = "has the lowest validation loss here too" if rank == 1 else (
         f"comes {rank} of {len(order)} in validation loss, {gap:.3f} behind {order[0]}"
     )  # fmt: skip
-    if not np.isnan(deviation):
-        claim += f" (deviation over seeds {deviation:.3f})"
+    seeds = "one seed" if np.isnan(deviation) else f"deviation over seeds {deviation:.3f}"
+    claim += f" ({seeds})"
     fast = "is" if seconds.idxmin() == "relu" else "is not"
     accuracy = rows.groupby(["activation", "columns"])["accuracy"].mean()
     reached = accuracy["relu", "unmasked"] >= FINAL[2] - 0.01
