@@ -16,21 +16,17 @@ import argparse
 import os
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
-import pyarrow as pa
 import torch
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.model_selection import train_test_split
 
+from sktraffic.datasets import fetch_ustc_tfc2016
 from sktraffic.feature_extraction import ByteTokens
 from sktraffic.neural_network import BiGRUDABert, MaskedByteModel
-from sktraffic.sessions import list_column
 
-ETHERNET, PCAP_HEADER, RECORD_HEADER = 14, 24, 16
 N_BYTES, N_PACKETS = 63, 2
 
 SCALES = {
@@ -45,25 +41,6 @@ SCALES = {
         "train": {"gru_hidden_size": 768, "lr": 2e-5, "max_epochs": 50, "batch_size": 32},
     },
 }
-
-
-def packets_of(head, lengths):
-    """Cut a capture's first bytes into packets without their Ethernet headers."""
-    at, packets = PCAP_HEADER, []
-    for length in lengths:
-        at += RECORD_HEADER
-        packets.append(head[at + ETHERNET : at + length])
-        at += length
-    return packets
-
-
-def load(folder):
-    """Return session table and labels of the session heads."""
-    heads = pd.read_parquet(folder / "ustc_tfc2016" / "session_heads_784B.parquet")
-    packets = [packets_of(*row) for row in zip(heads["head784"], heads["cap_len"], strict=True)]
-    offsets = np.concatenate([[0], np.cumsum([len(row) for row in packets])])
-    flat = pa.array([packet for row in packets for packet in row], pa.binary())
-    return pd.DataFrame({"packet_bytes": list_column(flat, offsets)}), heads["label"].to_numpy()
 
 
 def report(name, y, predicted, new, seconds):
@@ -123,7 +100,9 @@ def main():
     if args.max_epochs:
         SCALES[args.scale]["train"]["max_epochs"] = args.max_epochs
     torch.set_num_threads(args.threads)
-    X, y = load(Path(os.environ["SKTRAFFIC_DATA"]))
+    X, y = fetch_ustc_tfc2016(
+        data_home=os.environ.get("SKTRAFFIC_DATA"), download_if_missing=False, return_X_y=True
+    )
     tokens = ByteTokens(N_BYTES, n_packets=N_PACKETS, start="ip").fit_transform(X)
     device = "cuda" if args.scale == "gpu" else "cpu"
     print(f"{tokens.shape[1]} tokens, {len(np.unique(y))} classes, torch {torch.__version__}")

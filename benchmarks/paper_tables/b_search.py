@@ -79,7 +79,7 @@ def units(settings, seeds):
         {"data": data, "family": family, "seed": seed}
         for seed in range(seeds)
         for family in SPACES
-        for data in heads.FOLDERS
+        for data in heads.SETS
     ]
 
 

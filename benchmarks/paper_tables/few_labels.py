@@ -33,7 +33,7 @@ def units(settings, seeds):
     return [
         {"data": data, "labels": labels, "start": start, "seed": seed}
         for seed in range(seeds)
-        for data in heads.FOLDERS
+        for data in heads.SETS
         for labels in reversed(settings["labels"])
         for start in (*STARTS, FOREST)
     ]

@@ -5,15 +5,16 @@ from functools import lru_cache
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from sklearn.model_selection import train_test_split
 
+from sktraffic.datasets import fetch_iscx_vpn2016, fetch_ustc_tfc2016
 from sktraffic.feature_extraction import ByteTokens
 from sktraffic.model_selection import ChronologicalSplit
-from sktraffic.sessions import list_column
 
-FOLDERS = {"USTC": "ustc_tfc2016", "ISCX": "iscx_vpn2016"}
-PCAP_HEADER, RECORD_HEADER, ETHERNET = 24, 16, 14
+SETS = {
+    "USTC": (fetch_ustc_tfc2016, "ustc_tfc2016"),
+    "ISCX": (fetch_iscx_vpn2016, "iscx_vpn2016"),
+}
 SPLITS = ("time", "random")
 
 
@@ -29,20 +30,13 @@ class Heads:
 @lru_cache(maxsize=2)
 def load(name, folder):
     """Read a set; ``packet_bytes`` starts with the IP header whatever the link layer is."""
-    table = pd.read_parquet(folder / FOLDERS[name] / "session_heads_784B.parquet")
-    packets, counts = [], []
-    for head, lengths, link in zip(table.head784, table.cap_len, table.linktype, strict=True):
-        at = PCAP_HEADER
-        for length in lengths:
-            at += RECORD_HEADER
-            packets.append(head[at + (ETHERNET if link == 1 else 0) : at + length])
-            at += length
-        counts.append(len(lengths))
-    offsets = np.concatenate([[0], np.cumsum(counts)])
-    sessions = pd.DataFrame({"packet_bytes": list_column(pa.array(packets, pa.binary()), offsets)})
-    sessions["start"] = pd.to_datetime([times[0] for times in table.ts], unit="s", utc=True)
-    raw = np.frombuffer(b"".join(table.head784), dtype=np.uint8).reshape(len(table), -1)
-    return Heads(sessions, table.label.to_numpy(dtype=str), raw)
+    fetch, sub = SETS[name]
+    bunch = fetch(data_home=folder, download_if_missing=False)
+    raw = pd.read_parquet(folder / sub / "session_heads_784B.parquet", columns=["head784"])
+    raw = np.frombuffer(b"".join(raw["head784"]), dtype=np.uint8).reshape(len(raw), -1)
+    if len(raw) != len(bunch.target):
+        raise ValueError(f"{name}: {len(raw)} heads, but {len(bunch.target)} sessions of them.")
+    return Heads(bunch.data[["packet_bytes", "start"]], np.asarray(bunch.target, dtype=str), raw)
 
 
 def subset(heads, share, seed):

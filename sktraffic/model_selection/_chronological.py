@@ -152,7 +152,9 @@ def session_times(X):
             f"{int(stamps.isna().sum())} of {len(stamps)} sessions have no start: they cannot be "
             "put in order. Drop them, or use CaptureKFold."
         )
-    start = (stamps - stamps.min()).dt.total_seconds().to_numpy(dtype=np.float64)
+    # not dt.total_seconds(): it refuses Arrow times of more than 2**53 ns, a hundred days
+    times = stamps.to_numpy(dtype="datetime64[ns]").astype(np.int64)
+    start = (times - times.min()) / 1e9
     if "duration" not in X.columns:
         return start, start
     return start, start + X["duration"].to_numpy(dtype=np.float64, na_value=0.0)

@@ -106,6 +106,17 @@ def test_errors(kwargs, match):
         list(ChronologicalSplit(**kwargs).split(np.zeros(30)))
 
 
+def test_sessions_years_apart(make_sessions):
+    """Arrow times a quarter of a century apart are cut like any others."""
+    X = make_sessions(captures=["only"], per_capture=6)
+    years = pd.to_datetime([f"{year}-06-01" for year in (2025, 2000, 2010, 2020, 2015, 2005)])
+    X["start"] = pd.Series(years.tz_localize("UTC"), index=X.index).astype(
+        "timestamp[ns, UTC][pyarrow]"
+    )
+    train, test = next(ChronologicalSplit(1, test_size=2).split(X))
+    assert sorted(test) == [0, 3] and sorted(train) == [1, 2, 4, 5]
+
+
 def test_missing_start():
     """A session without a start cannot be put in order."""
     X = pd.DataFrame({"start": pd.to_datetime(["2026-01-01", None], utc=True)})
