@@ -6,11 +6,12 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from sktraffic.neural_network import CNNLSTM, BiGRUDABert, DeepPacketCNN, DeepPacketSAE
 
-# name -> changes of the full model; the paper's ablations
+# name -> changes of the full model: the paper's ablations, and BERT's start, which it leaves open
 VARIANTS = {
     "BiGRU-DA-BERT": {},
     "without differential attention": {"attention": None},
     "cross-entropy": {"loss": "cross_entropy"},
+    "pre-trained": {},
 }
 NETWORKS = ("Deep Packet CNN", "Deep Packet SAE", "CNN + LSTM")
 SIMPLE = ("random forest", "HistGradientBoosting", "1-nearest neighbour")
@@ -18,7 +19,7 @@ CONTENDERS = (*NETWORKS, "BiGRU-DA-BERT", *SIMPLE)
 
 
 def make(name, settings, seed, weights=None):
-    """Unfitted classifier of byte tokens."""
+    """Unfitted classifier of byte tokens; `weights` are those that BERT starts from, if any."""
     if name in VARIANTS:
         options = {**settings["bert"], **settings["train"], **VARIANTS[name]}
         return BiGRUDABert(**options, pretrained=weights, random_state=seed)

@@ -46,7 +46,7 @@ DEFAULTS = {
         "class_weight": None,
         "lr": 1.0,
         "epochs": 1,
-        "start": "pre-trained",
+        "start": "scratch",
     },
     TREES: {
         "kind": "random forest",

@@ -54,18 +54,22 @@ def corpus(folder, settings):
     return table
 
 
-def weights_path(folder, settings, masked, seed=0):
+def weights_path(folder, settings, masked, seed=0, own=None):
     """Where the weights of these settings are kept."""
-    key = [str(folder), settings, masked, seed, provenance()["versions"]["torch"]]
+    extra = None if own is None else hashlib.sha256(own.tobytes()).hexdigest()
+    key = [str(folder), settings, masked, seed, extra, provenance()["versions"]["torch"]]
     name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:12]
     return cache_folder() / f"bert-{name}"
 
 
-def pretrained(folder, settings, masked, seed=0):
-    """Return the folder of the pre-trained weights, trained first where they are not there."""
-    path = weights_path(folder, settings, masked, seed)
+def pretrained(folder, settings, masked, seed=0, own=None):
+    """Return the folder of the pre-trained weights, trained first where they are not there.
+
+    ``own`` are tokens of further sessions, such as those of a training part without its labels.
+    """
+    path = weights_path(folder, settings, masked, seed, own)
     if not path.exists():
-        save(train(folder, settings, masked, seed)[0], path)
+        save(train(folder, settings, masked, seed, own)[0], path)
     return str(path)
 
 
@@ -78,7 +82,7 @@ def save(model, path):
             (Path(aside) / "weights").replace(path)
 
 
-def train(folder, settings, masked, seed):
+def train(folder, settings, masked, seed, own=None):
     """Pre-train on a part of the sessions; return the model and both parts of the tokens."""
     table = corpus(folder, settings)
     X = heads.tokens(table, masked, settings["n_bytes"], settings["n_packets"])
@@ -86,6 +90,8 @@ def train(folder, settings, masked, seed):
     X = np.random.default_rng(seed).permutation(X)
     held = X[: min(1000, len(X) // 5)]
     X = X[len(held) : len(held) + settings["sessions"]]
+    if own is not None:
+        X = np.unique(np.concatenate([X, own[own.any(axis=1)]]), axis=0)
     model = MaskedByteModel(**settings["bert"], **settings["pretrain"], random_state=seed)
     return model.fit(X), X, held
 
@@ -124,8 +130,7 @@ def section(result, images):
             "names in 1,000 sessions that it has not seen, beside naming the most frequent byte "
             "of the place:",
             markdown(table),
-            f"Loss after each epoch: {losses}. Neural networks of the tables from Liang et al. "
-            "start from these weights.",
+            f"Loss after each epoch: {losses}.",
         ]
     )
 
