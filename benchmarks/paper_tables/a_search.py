@@ -132,6 +132,9 @@ def search_section(found, ladder):
         parts.append(f"*{NAMES[data]}*\n\n{markdown(table)}")
         if part["family"].nunique() == len(FAMILIES):
             parts.append(words(part, data, ladder))
+        else:
+            there = ", ".join(part["family"].unique())
+            parts.append(f"The table is not complete: of the searches only {there} have been run.")
     return "\n\n".join(parts)
 
 
