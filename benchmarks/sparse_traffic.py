@@ -12,171 +12,30 @@ import argparse
 import os
 import sys
 import time
-import warnings
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from imblearn.over_sampling import ADASYN, SMOTE
-from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
-from sklearn.feature_selection import VarianceThreshold
-from sklearn.metrics import accuracy_score, f1_score, recall_score
+from paper_tables.a_data import load_bundled, load_stand_in, preparation, splits
+from paper_tables.a_models import FULL, SMALL, answers, models, rare_classes, score
 from sklearn.model_selection import train_test_split
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from sktraffic.feature_extraction import SessionStatistics
 from sktraffic.inspection import latency_curve, robustness_curve
-from sktraffic.metrics import sparse_class_f1_score, sparse_classes
-from sktraffic.model_selection import CaptureKFold, ChronologicalSplit
-from sktraffic.neural_network import MLPClassifier, TransformerEnsemble
 from sktraffic.over_sampling import GuardedADASYN
 
-# Nine large captures and three sparse ones, as in the paper; its ninth class is among them.
-STAND_IN = (
-    "scp1",
-    "vpn_hangouts_audio1",
-    "skype_chat1a",
-    "email1a",
-    "hangouts_video2a",
-    "vpn_skype_audio1",
-    "Torrent01",
-    "ftps_down_1a",
-    "vpn_icq_chat1a",
-    "vpn_bittorrent",
-    "vpn_skype_chat1a",
-    "vpn_aim_chat1a",
-)
-# Seven of the paper's nine features; the tables hold no packets to take the two entropies of.
-COLUMNS = {
-    "packet_size_mean": "Pkt Len Mean",
-    "packet_size_std": "Pkt Len Std",
-    "packet_size_max": "Pkt Len Max",
-    "iat_mean": "Flow IAT Mean",
-    "iat_std": "Flow IAT Std",
-    "iat_max": "Flow IAT Max",
-}
 # accuracy and recall of vpn_icq_chat1a that the paper gives for the first and the last rung
 PAPER = {"MLP": (0.9594, 0.246), "+ ensemble of three": (0.9722, 0.923)}
 
 
-@dataclass
-class Data:
-    """A feature table with what the splits need."""
-
-    name: str
-    X: pd.DataFrame
-    y: np.ndarray
-    groups: np.ndarray
-    start: pd.Series
-    sparse: str
-    honest: str  # "capture" or "chronological"
-
-
-def load_stand_in(folder, cap, seed=0):
-    """Twelve CICFlowMeter tables, a class each; at most `cap` sessions a class."""
-    tables = []
-    for name in STAND_IN:
-        raw = pd.read_csv(folder / f"{name}.csv")
-        table = pd.DataFrame(
-            {
-                "packet_count": raw["Tot Fwd Pkts"] + raw["Tot Bwd Pkts"],
-                "total_bytes": raw["TotLen Fwd Pkts"] + raw["TotLen Bwd Pkts"],
-                "duration": raw["Flow Duration"] / 1e6,
-                **{new: raw[old] for new, old in COLUMNS.items()},
-            }
-        )
-        stamp = raw["Timestamp"].str.replace("a.m.", "AM").str.replace("p.m.", "PM")
-        table["start"] = pd.to_datetime(stamp, format="%d/%m/%Y %I:%M:%S %p", utc=True)
-        table["label"] = name
-        if cap and len(table) > cap:
-            table = table.sample(cap, random_state=seed)
-        tables.append(table)
-    table = pd.concat(tables, ignore_index=True)
-    y = table.pop("label").to_numpy(dtype=str)
-    start = table.pop("start")
-    return Data("ISCX stand-in", table, y, y, start, "vpn_icq_chat1a", "chronological")
-
-
-def load_bundled():
-    """Take the nine features of the captures that come with the package, background left out."""
-    from sktraffic.datasets import load_lab_sessions
-
-    lab = load_lab_sessions(as_frame=False)
-    kept = ~np.asarray(lab.background, dtype=bool)
-    table = lab.data[kept].reset_index(drop=True)
-    y = np.asarray(lab.target, dtype=str)[kept]
-    features = SessionStatistics().set_output(transform="pandas").fit_transform(table)
-    labels, counts = np.unique(y, return_counts=True)
-    groups = np.asarray(lab.groups)[kept]
-    sparse = str(labels[np.argmin(counts)])
-    return Data("bundled captures", features, y, groups, table["start"], sparse, "capture")
-
-
-def splits(data, seed):
-    """Naive: random rows. Honest: later sessions, or captures that were not learnt from."""
-    rows = np.arange(len(data.y))
-    naive = train_test_split(rows, test_size=0.3, stratify=data.y, random_state=seed)
-    if data.honest == "chronological":
-        cut = ChronologicalSplit(1, test_size=0.3, per_group=True)
-        table = pd.DataFrame({"start": data.start})
-        honest = next(cut.split(table, data.y, data.groups))
-    else:
-        folds = CaptureKFold(3, shuffle=True, random_state=seed)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*fewer captures than n_splits")
-            honest = next(folds.split(data.X, data.y, data.groups))
-    return {"naive": naive, "honest": honest}
-
-
 def rungs(seed, full):
-    """Name -> classifier, in the paper's order, then what it should be compared with."""
-    net = {"random_state": seed, "device": "auto", "validation_fraction": 0.15}
-    # the small networks have the paper's shape at a size that two busy cores train in minutes
-    brief = {} if full else {"batch_size": 256, "lr": 0.003, "patience": 8}
-    narrow = {} if full else {"hidden_sizes": (128, 256, 128), "max_epochs": 25}
-    small = {"d_token": 32, "n_heads": 4, "n_layers": 1, "d_hidden": 64, "max_epochs": 10}
-    small = {} if full else small
-    mlp, token = net | brief | narrow, net | brief | small
-    weights = {"class_weight": "balanced"}
-    focal = weights | {"loss": "focal", "gamma": 2.0}
-    adasyn = focal | {"resampler": GuardedADASYN()}
-    trees = {"random_state": seed, "class_weight": "balanced"}
-    return {
-        "MLP": MLPClassifier(**mlp),
-        "+ class weights": MLPClassifier(**mlp, **weights),
-        "+ focal loss": MLPClassifier(**mlp, **focal),
-        "+ ADASYN": MLPClassifier(**mlp, **adasyn),
-        "+ ensemble of three": TransformerEnsemble(3, **token, **adasyn),
-        "random forest": RandomForestClassifier(100, random_state=seed),
-        "random forest, class weights": RandomForestClassifier(100, **trees),
-        "boosting": HistGradientBoostingClassifier(max_iter=30, random_state=seed),
-        "boosting, class weights": HistGradientBoostingClassifier(max_iter=30, **trees),
-    }
-
-
-def preparation():
-    """Make what stands before every rung: drop constants, tame the tails, standardise."""
-    return make_pipeline(VarianceThreshold(), FunctionTransformer(np.log1p), StandardScaler())
-
-
-def score(y, predicted, data, rare):
-    """Return the table's four numbers."""
-    return {
-        "accuracy": accuracy_score(y, predicted),
-        "f1_weighted": f1_score(y, predicted, average="weighted", zero_division=0),
-        "sparse_recall": recall_score(
-            y, predicted, labels=[data.sparse], average="macro", zero_division=0
-        ),
-        "sparse_f1": sparse_class_f1_score(y, predicted, classes=rare),
-    }
+    """Name -> classifier at the paper's sizes or the small ones."""
+    return models(seed, FULL if full else SMALL)
 
 
 def run_ladder(data, seeds, full):
     """Every rung on both splits for every seed; one row a fit, and the first honest models."""
-    rare = sparse_classes(data.y, 0.05)
-    rare = rare if len(rare) else np.array([data.sparse])
+    rare = rare_classes(data)
     rows, kept = [], {}
     for seed in range(seeds):
         for split, (train, test) in splits(data, seed).items():
@@ -208,14 +67,6 @@ def claims_table(kept):
         row["ms a session, alone"], row["ms a session, of 1000"] = latency
         rows[name] = row
     return pd.DataFrame(rows).T.round(3)
-
-
-def answers(name, model, X_test):
-    """Predictions of a rung; the ensemble's first member is the rung before it."""
-    if name == "+ ensemble of three":
-        first = model.members_[0].predict(X_test)
-        yield "+ transformer", 1 / len(model.members_), model.classes_[np.asarray(first, dtype=int)]
-    yield name, 1.0, model.predict(X_test)
 
 
 def progress(rows):
@@ -269,8 +120,7 @@ def plain_adasyn(data, seed=0):
 
 def over_sampler_table(data, seeds, full):
     """ADASYN against SMOTE for the MLP, on the honest split."""
-    rare = sparse_classes(data.y, 0.05)
-    rare = rare if len(rare) else np.array([data.sparse])
+    rare = rare_classes(data)
     rows = []
     for seed in range(seeds):
         train, test = splits(data, seed)["honest"]
