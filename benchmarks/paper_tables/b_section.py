@@ -38,7 +38,7 @@ def section(data, result, images):
     few = rows.iloc[0]
     about = (
         f"{few['train'] + few['test']:,} sessions, {len(few['class_f1'])} classes, "
-        f"{rows['seed'].nunique()} seeds; the first {result.settings['n_packets']} packets, "
+        f"{rows['seed'].nunique()} seed(s); the first {result.settings['n_packets']} packets, "
         f"{result.settings['n_bytes']} bytes of each from the IP header on. Trained on the first "
         "60 % of each class in time, tested on the rest; beside it the same shares drawn at "
         "random. Masked: addresses, ports, IP id, checksums, sequence numbers and timestamps are "
@@ -164,26 +164,30 @@ def ablation(data, rows):
     for place in ((True, "time"), (False, "random")):
         cells = spread(column(chosen, *place), "model", ["precision", "recall", "f1"])
         for score, short in (("precision", "P"), ("recall", "R"), ("f1", "F1")):
-            table[f"{short}, {COLUMNS[place]}"] = list(cells.loc[order, score])
+            table[f"{short}, {COLUMNS[place]}"] = list(cells[score].reindex(order).fillna("–"))
     return f"### With and without differential attention and focal loss\n\n{markdown(table)}"
 
 
 def differences(rows, variant, place):
-    """F1 of the full model less that of a variant, seed by seed."""
+    """F1 of the full model less that of a variant, for the seeds with both."""
     f1 = column(rows, *place).pivot_table(index="seed", columns="model", values="f1")
-    return f1[FULL] - f1[variant]
+    return (f1.get(FULL, np.nan) - f1.get(variant, np.nan) + 0 * f1.index).dropna()
 
 
 def judged(name, gain):
     """Say in words what a paired difference over seeds shows."""
-    spread_ = gain.std() if len(gain) > 1 else np.nan
-    if gain.mean() > 0 and (gain > 0).all():
-        verdict = "helps"
-    elif gain.mean() < 0 and (gain < 0).all():
-        verdict = "does not help: the model without it is better with every seed"
+    if not len(gain):
+        return f"{name} was not compared"
+    one = len(gain) == 1
+    every = "" if one else " with every seed"
+    if (gain > 0).all():
+        verdict = f"helps{every}"
+    elif (gain < 0).all():
+        verdict = f"does not help, the model without it is better{every}"
     else:
         verdict = "makes no difference that the seeds agree on"
-    return f"{name} {verdict} ({gain.mean():+.3f} ± {spread_:.3f})"
+    figure = f"{gain.mean():+.3f}" + (", one seed" if one else f" ± {gain.std():.3f}")
+    return f"{name} {verdict} ({figure})"
 
 
 def ablation_words(rows):
