@@ -89,7 +89,8 @@ def section(result, images):
     )
     for data, chosen_rows in rows.groupby("data", sort=False):
         cells = spread(chosen_rows, ["labels", "start"], ["f1"])["f1"].unstack()
-        table = cells.loc[[n for n in order if n in cells.index], [*STARTS, FOREST]]
+        table = cells.reindex([n for n in order if n in cells.index], columns=[*STARTS, FOREST])
+        table = table.fillna("–")
         table.index.name = "labelled sessions a class"
         parts.append(f"**{data}**, macro-F1\n\n{markdown(table)}")
     parts += [figure(rows, order, images), words(rows, order)]
@@ -121,11 +122,12 @@ def figure(rows, order, images):
 def words(rows, order):
     """Say where pre-training pays, and whether the forest is beaten."""
     f1 = rows.pivot_table(index=["data", "labels"], columns="start", values="f1")
+    f1 = f1.reindex(columns=[*STARTS, FOREST])
     sentences = []
     for data in rows["data"].unique():
         here = f1.loc[data].reindex([n for n in order if n in f1.loc[data].index])
         for start, what in ((STARTS[1], "other networks' captures"), (OWN, "these and its own")):
-            gain = here[start] - here[STARTS[0]]
+            gain = (here[start] - here[STARTS[0]]).dropna()
             listed = ", ".join(f"{value:+.3f} with {n}" for n, value in gain.items())
             sentences.append(f"{data}, pre-training on {what} changes F1 by {listed}.")
         best = here[list(STARTS)].max(axis=1) - here[FOREST]
