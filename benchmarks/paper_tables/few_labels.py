@@ -136,6 +136,10 @@ def words(rows, order):
             f"The best network beats the forest on the same bytes "
             f"{'with ' + ', '.join(won) + ' labels a class' if won else 'nowhere'}."
         )
+    sentences.append(
+        "At scale cpu the pre-training lasts minutes and sees some thousand sessions, so that this "
+        "is no proof against one at full size."
+    )
     return " ".join(sentences)
 
 
