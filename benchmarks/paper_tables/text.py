@@ -8,12 +8,12 @@ What two papers report, done again with this toolkit on real traffic, beside the
   Feature Extraction and Deep Learning", 2025, doi 10.62177/apemr.v2i5.632;
 - Liang et al., "BiGRU-DA-BERT Encrypted Traffic Classification Technology Based on BERT".
 
-Every figure on this page, those in sentences too, is written by
+Every figure of ours on this page, those in sentences too, is written by
 `python benchmarks/papers.py --render` from the result files in `benchmarks/results`, which also
 hold the versions, the machine and the duration of every single run. To make them again:
 
 ```bash
-export SKTRAFFIC_DATA=/path/to/data                  # the folders named in docs/datasets.md
+export SKTRAFFIC_DATA=/path/to/data                  # laid out as docs/datasets.md says at its end
 python benchmarks/papers.py --scale tiny             # minutes: does it run?
 python benchmarks/papers.py --scale cpu --jobs 2     # one seed: an hour and a half on two cores
 while python benchmarks/papers.py --scale gpu --minutes 9; [ $? = 75 ]; do :; done  # full size
