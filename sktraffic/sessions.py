@@ -2,8 +2,7 @@
 
 A session table is a plain :class:`pandas.DataFrame` whose columns are Arrow-backed; the columns
 that hold something per packet are Arrow lists. Cross-validation slices it, Parquet keeps it, and
-:func:`ragged` turns a list column into flat values and offsets without copying them packet by
-packet, so that arithmetic over sessions is one call of :func:`segment_sum` and its like.
+:mod:`sktraffic.ragged` turns a list column into flat values and offsets and computes with them.
 
 This module is the only place that names the columns, their types and their units.
 """
@@ -14,8 +13,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
+
+from sktraffic.ragged import (
+    column_array,
+    first_of_lists,
+    ragged,
+    segment_max,
+    segment_min,
+    segment_sum,
+)
 
 __all__ = [
     "FACTS",
@@ -28,14 +35,7 @@ __all__ = [
     "empty_sessions",
     "first_packets",
     "from_arrow",
-    "list_column",
-    "offsets_to_rows",
-    "ragged",
-    "ragged_words",
     "read_sessions",
-    "segment_max",
-    "segment_min",
-    "segment_sum",
     "to_arrow",
     "write_sessions",
 ]
@@ -113,7 +113,7 @@ def to_arrow(X):
     """
     arrays = []
     for name in X.columns:
-        values = _arrow_array(X[name])
+        values = column_array(X[name])
         position = SCHEMA.get_field_index(name)
         if position >= 0 and values.type != SCHEMA.field(position).type:
             values = values.cast(SCHEMA.field(position).type)
@@ -226,96 +226,6 @@ def write_sessions(X, path):
         temporary.unlink(missing_ok=True)
 
 
-def ragged(column):
-    """Split a list column into flat values and offsets.
-
-    Parameters
-    ----------
-    column : Series
-        A list column of a session table.
-
-    Returns
-    -------
-    values : ndarray of shape (n_packets,)
-        Session after session. For `packet_bytes` use :func:`ragged_words` or Arrow itself.
-    offsets : ndarray of shape (n_sessions + 1,), int64
-        Session i holds ``values[offsets[i]:offsets[i + 1]]``.
-
-    Examples
-    --------
-    >>> from sktraffic.sessions import list_column, ragged
-    >>> import numpy as np
-    >>> ragged(list_column(np.array([5, 6, 7]), np.array([0, 2, 2, 3])))
-    (array([5, 6, 7]), array([0, 2, 2, 3]))
-    """
-    flat, offsets = _flatten(column)
-    return flat.to_numpy(zero_copy_only=False), offsets
-
-
-def ragged_words(column):
-    """Split a list column of words (messages) into codes, words and offsets.
-
-    Parameters
-    ----------
-    column : Series
-        `packet_message`, or another list column of strings.
-
-    Returns
-    -------
-    codes : ndarray of shape (n_packets,), int64
-        Index into `words`; -1 where a packet has none.
-    words : ndarray of str
-    offsets : ndarray of shape (n_sessions + 1,), int64
-    """
-    flat, offsets = _flatten(column)
-    if not pa.types.is_dictionary(flat.type):
-        flat = flat.cast(pa.string()).dictionary_encode()
-    codes = pc.fill_null(flat.indices.cast(pa.int64()), -1).to_numpy(zero_copy_only=False)
-    return codes, np.asarray(flat.dictionary.to_pylist(), dtype=object), offsets
-
-
-def list_column(values, offsets, type=None):
-    """Make a list column from flat values and offsets; the inverse of :func:`ragged`.
-
-    Parameters
-    ----------
-    values : array-like or pyarrow.Array of shape (n_packets,)
-    offsets : array-like of shape (n_sessions + 1,)
-    type : pyarrow.DataType, optional
-        Of one value.
-
-    Returns
-    -------
-    Series of length n_sessions
-    """
-    if not isinstance(values, pa.Array):
-        values = pa.array(values, type=type)
-    elif type is not None:
-        values = values.cast(type)
-    lists = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), values)
-    return pd.Series(pd.arrays.ArrowExtensionArray(lists))
-
-
-def offsets_to_rows(offsets):
-    """Say for every flat value which session it belongs to; shape (n_packets,)."""
-    return np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-
-
-def segment_sum(values, offsets):
-    """Sum per session; 0 for a session without packets. Shapes (n_packets,) -> (n_sessions,)."""
-    return _reduce(np.add, values, offsets, 0)
-
-
-def segment_min(values, offsets, empty=0):
-    """Minimum per session; `empty` for a session without packets."""
-    return _reduce(np.minimum, values, offsets, empty)
-
-
-def segment_max(values, offsets, empty=0):
-    """Maximum per session; `empty` for a session without packets."""
-    return _reduce(np.maximum, values, offsets, empty)
-
-
 def first_packets(X, n_packets):
     """Cut every session after its first packets, facts included: what was known by then.
 
@@ -337,7 +247,7 @@ def first_packets(X, n_packets):
     out = X.copy()
     for name in PACKET_COLUMNS:
         if name in X.columns:
-            out[name] = _first(X[name], n_packets)
+            out[name] = first_of_lists(X[name], n_packets)
     time, offsets = ragged(out["packet_time"])
     size, _ = ragged(out["packet_size"])
     new = {
@@ -348,44 +258,4 @@ def first_packets(X, n_packets):
     for name, values in new.items():
         if name in X.columns:
             out[name] = pd.Series(values, index=X.index).astype(X[name].dtype)
-    return out
-
-
-def _arrow_array(series):
-    if isinstance(series.dtype, pd.ArrowDtype):
-        return pa.chunked_array(series.array._pa_array)
-    return pa.chunked_array([pa.array(series, from_pandas=True)])
-
-
-def _flatten(column):
-    lists = _arrow_array(column)
-    if isinstance(lists, pa.ChunkedArray):
-        if lists.type == MESSAGE_TYPE:
-            lists = lists.unify_dictionaries()
-        lists = lists.combine_chunks()
-        if isinstance(lists, pa.ChunkedArray):
-            lists = lists.chunk(0) if lists.num_chunks else pa.array([], lists.type)
-    if not (pa.types.is_list(lists.type) or pa.types.is_large_list(lists.type)):
-        raise TypeError(f"Column {column.name!r} holds {lists.type}, not one list a session.")
-    lengths = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False)
-    offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
-    return lists.flatten(), offsets
-
-
-def _reduce(ufunc, values, offsets, empty):
-    values = np.asarray(values)
-    filled = np.diff(offsets) > 0
-    out = np.full(len(filled), empty, dtype=values.dtype if len(values) else None)
-    if filled.any():
-        out[filled] = ufunc.reduceat(values, offsets[:-1][filled])
-    return out
-
-
-def _first(column, n):
-    flat, offsets = _flatten(column)
-    kept = np.minimum(np.diff(offsets), n)
-    new = np.concatenate([[0], np.cumsum(kept)])
-    take = np.arange(new[-1]) + np.repeat(offsets[:-1] - new[:-1], kept)
-    out = list_column(flat.take(pa.array(take)), new)
-    out.index = column.index
     return out

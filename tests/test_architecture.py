@@ -13,6 +13,7 @@ ROOT = Path(sktraffic.__file__).parent
 # a module may import those before it
 ORDER = (
     "_compat",
+    "ragged",
     "sessions",
     "capture",
     "feature_extraction",

@@ -10,6 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sktraffic import sessions
+from sktraffic.ragged import (
+    list_column,
+    offsets_to_rows,
+    ragged,
+    ragged_words,
+    segment_max,
+    segment_min,
+    segment_sum,
+)
 from sktraffic.sessions import (
     MESSAGE_TYPE,
     SCHEMA,
@@ -18,14 +27,7 @@ from sktraffic.sessions import (
     empty_sessions,
     first_packets,
     from_arrow,
-    list_column,
-    offsets_to_rows,
-    ragged,
-    ragged_words,
     read_sessions,
-    segment_max,
-    segment_min,
-    segment_sum,
     to_arrow,
     write_sessions,
 )

@@ -12,7 +12,7 @@ from sklearn.pipeline import make_union
 from paper_tables import groups_common, groups_text
 from paper_tables.core import Table
 from sktraffic.feature_extraction import PacketSequences, ProtocolMatrix, SessionStatistics
-from sktraffic.sessions import list_column
+from sktraffic.ragged import list_column
 
 FILE = Path("android_apps_fgnet") / "d1_visible_apps.parquet"
 MODEL = {

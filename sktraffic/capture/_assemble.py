@@ -15,7 +15,8 @@ from sktraffic.capture._engine import FLAG_BITS, FLOW_FIELDS
 from sktraffic.capture._merge import describe_flows, describe_merged, merge
 from sktraffic.capture._messages import MessageReader
 from sktraffic.capture._vocabulary import MESSAGES
-from sktraffic.sessions import SCHEMA, segment_sum
+from sktraffic.ragged import segment_sum
+from sktraffic.sessions import SCHEMA
 
 # ended packets that are worth a walk over the store
 ENOUGH = 100_000

@@ -15,7 +15,8 @@ import pyarrow as pa
 from sktraffic.capture._messages import MessageReader
 from sktraffic.capture._packet_headers import Headers, PacketView, parse_headers
 from sktraffic.capture._vocabulary import MESSAGES
-from sktraffic.sessions import SCHEMA, from_arrow, segment_sum
+from sktraffic.ragged import segment_sum
+from sktraffic.sessions import SCHEMA, from_arrow
 
 __all__ = ["parse_heads", "recordings"]
 

@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sktraffic.feature_extraction import SessionStatistics
-from sktraffic.sessions import segment_max, segment_min
+from sktraffic.ragged import segment_max, segment_min
 
 
 def address_features(X):

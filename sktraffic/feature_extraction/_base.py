@@ -5,7 +5,8 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from sktraffic._compat import _fit_context
-from sktraffic.sessions import check_sessions, ragged
+from sktraffic.ragged import ragged
+from sktraffic.sessions import check_sessions
 
 __all__ = [
     "BaseSessionTransformer",

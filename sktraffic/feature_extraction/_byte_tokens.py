@@ -4,14 +4,12 @@ from numbers import Integral
 from typing import ClassVar
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from sktraffic._compat import Interval, StrOptions
 from sktraffic.capture._packet_headers import padded_bytes, parse_headers
 from sktraffic.feature_extraction._base import BaseSessionTransformer, check_known
 from sktraffic.feature_extraction._masking import DEFAULT_MASK, MASKS, byte_mask
-from sktraffic.sessions import offsets_to_rows, to_arrow
+from sktraffic.ragged import flat_list, offsets_to_rows
 
 __all__ = ["MASK", "PADDING", "SEPARATOR", "ByteTokens", "join_packets", "tokens_of_bytes"]
 
@@ -148,7 +146,7 @@ class ByteTokens(BaseSessionTransformer):
     --------
     >>> import pandas as pd
     >>> from sktraffic.feature_extraction import ByteTokens
-    >>> from sktraffic.sessions import list_column
+    >>> from sktraffic.ragged import list_column
     >>> dns = bytes.fromhex("4500001e000000004011000001020304050607080035d431000a0000ff01")
     >>> X = pd.DataFrame({"packet_bytes": list_column([dns, dns], [0, 2])})
     >>> ByteTokens(n_bytes=3, n_packets=2).fit_transform(X)
@@ -197,7 +195,7 @@ class ByteTokens(BaseSessionTransformer):
         return out
 
     def _block(self, column):
-        packets, offsets = _flat_binaries(column)
+        packets, offsets = flat_list(column)
         # bytes of headers are read in any case, so that they can be masked
         data, lengths = padded_bytes(packets, self.n_bytes + HEADER_BYTES)
         headers = parse_headers(data, lengths)
@@ -220,15 +218,6 @@ class ByteTokens(BaseSessionTransformer):
 
     def _names(self):
         return [f"token_{i}" for i in range(self._width())]
-
-
-def _flat_binaries(column):
-    """Turn the lists of binaries into one Arrow array and the sessions' offsets."""
-    lists = to_arrow(column.to_frame("packet_bytes")).column(0).combine_chunks()
-    lengths = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False)
-    flat = lists.flatten()
-    flat = flat.combine_chunks() if isinstance(flat, pa.ChunkedArray) else flat
-    return flat, np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
 
 
 def _first_with_tokens(there, offsets, n_packets):

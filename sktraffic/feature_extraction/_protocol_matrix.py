@@ -10,7 +10,7 @@ import numpy as np
 from sktraffic._compat import Interval, StrOptions
 from sktraffic.capture._vocabulary import MESSAGES
 from sktraffic.feature_extraction._base import BaseSessionTransformer
-from sktraffic.sessions import offsets_to_rows, ragged_words
+from sktraffic.ragged import offsets_to_rows, ragged_words
 
 __all__ = ["ProtocolMatrix", "count_codes", "message_names"]
 
@@ -127,7 +127,7 @@ class ProtocolMatrix(BaseSessionTransformer):
     --------
     >>> import pandas as pd
     >>> from sktraffic.feature_extraction import ProtocolMatrix
-    >>> from sktraffic.sessions import list_column
+    >>> from sktraffic.ragged import list_column
     >>> X = pd.DataFrame({"packet_message": list_column(
     ...     ["TLS: Client Hello", "TCP: ACK", "TCP: ACK", "DNS: Query"], [0, 3, 4]
     ... )})

@@ -110,7 +110,7 @@ class PacketSequences(BaseSessionTransformer):
     --------
     >>> import pandas as pd
     >>> from sktraffic.feature_extraction import PacketSequences
-    >>> from sktraffic.sessions import list_column
+    >>> from sktraffic.ragged import list_column
     >>> X = pd.DataFrame({
     ...     "packet_size": list_column([40, 1500, 60], [0, 2, 3]),
     ...     "packet_direction": list_column([1, -1, 1], [0, 2, 3]),

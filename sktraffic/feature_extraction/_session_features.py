@@ -71,7 +71,7 @@ class SessionFeatures(BaseSessionTransformer):
     --------
     >>> import pandas as pd
     >>> from sktraffic.feature_extraction import SessionFeatures
-    >>> from sktraffic.sessions import list_column
+    >>> from sktraffic.ragged import list_column
     >>> X = pd.DataFrame({
     ...     "packet_time": list_column([0.0, 1.0, 3.0, 0.0], [0, 3, 4]),
     ...     "packet_size": list_column([40, 1500, 1500, 60], [0, 3, 4]),

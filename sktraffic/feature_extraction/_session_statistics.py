@@ -15,22 +15,25 @@ from sktraffic.feature_extraction._base import (
     check_same_packets,
     ragged_columns,
 )
-from sktraffic.feature_extraction._bursts import burst_bounds, burst_sums
-from sktraffic.feature_extraction._entropy import (
+from sktraffic.ragged import (
     bin_codes,
+    burst_bounds,
+    burst_sums,
     iat_edges,
-    segment_entropy,
-    size_edges,
-)
-from sktraffic.feature_extraction._statistics import (
+    ragged,
     ragged_diff,
     ragged_select,
     safe_divide,
+    segment_entropy,
+    segment_max,
     segment_mean,
+    segment_min,
     segment_quantiles,
     segment_std,
+    segment_sum,
+    size_edges,
 )
-from sktraffic.sessions import empty_sessions, ragged, segment_max, segment_min, segment_sum
+from sktraffic.sessions import empty_sessions
 
 __all__ = ["SessionStatistics", "basic_statistics", "extended_statistics"]
 
@@ -248,7 +251,7 @@ class SessionStatistics(BaseSessionTransformer):
     --------
     >>> import pandas as pd
     >>> from sktraffic.feature_extraction import SessionStatistics
-    >>> from sktraffic.sessions import list_column
+    >>> from sktraffic.ragged import list_column
     >>> X = pd.DataFrame({
     ...     "packet_time": list_column([0.0, 1.0, 3.0, 0.0], [0, 3, 4]),
     ...     "packet_size": list_column([40, 1500, 1500, 60], [0, 3, 4]),

@@ -5,15 +5,23 @@ import pandas as pd
 from sklearn.utils import check_consistent_length
 
 from sktraffic.feature_extraction._base import check_same_packets
-from sktraffic.feature_extraction._entropy import bin_codes, size_edges
-from sktraffic.feature_extraction._statistics import ragged_diff, ragged_select, safe_divide
 from sktraffic.inspection._dynamics import (
     autocorrelation,
     autocorrelation_peak,
     burstiness,
     entropy_rate,
 )
-from sktraffic.sessions import check_sessions, offsets_to_rows, ragged, ragged_words
+from sktraffic.ragged import (
+    bin_codes,
+    offsets_to_rows,
+    ragged,
+    ragged_diff,
+    ragged_select,
+    ragged_words,
+    safe_divide,
+    size_edges,
+)
+from sktraffic.sessions import check_sessions
 
 # Packet times are decimal fractions stored in binary; their differences carry noise of the last
 # digit, which must not make equal intervals differ.
@@ -82,7 +90,7 @@ def distinguishing_messages(X, y, *, n_messages=3):
     --------
     >>> import pandas as pd
     >>> from sktraffic.inspection import distinguishing_messages
-    >>> from sktraffic.sessions import list_column
+    >>> from sktraffic.ragged import list_column
     >>> X = pd.DataFrame({"packet_message": list_column(
     ...     ["DNS: Query", "DNS: Response", "TLS: Client Hello", "DNS: Query"], [0, 2, 3, 4])})
     >>> distinguishing_messages(X, ["name", "web", "name"], n_messages=1)
@@ -227,7 +235,7 @@ def class_profile(X, y, *, full_size=1400, size_bins=64, min_packets=10, max_lag
     --------
     >>> import numpy as np, pandas as pd
     >>> from sktraffic.inspection import class_profile
-    >>> from sktraffic.sessions import list_column
+    >>> from sktraffic.ragged import list_column
     >>> offsets = np.array([0, 50, 100])
     >>> X = pd.DataFrame({
     ...     "packet_time": list_column(np.tile(0.02 * np.arange(50), 2), offsets),

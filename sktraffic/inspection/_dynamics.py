@@ -2,9 +2,14 @@
 
 import numpy as np
 
-from sktraffic.feature_extraction._entropy import segment_entropy
-from sktraffic.feature_extraction._statistics import safe_divide, segment_mean, segment_std
-from sktraffic.sessions import offsets_to_rows, segment_sum
+from sktraffic.ragged import (
+    offsets_to_rows,
+    safe_divide,
+    segment_entropy,
+    segment_mean,
+    segment_std,
+    segment_sum,
+)
 
 
 def entropy_rate(states, offsets, groups, n_groups):

@@ -7,7 +7,8 @@ from sklearn.metrics import check_scoring
 from sklearn.model_selection import cross_val_score
 
 from sktraffic.inspection._curve_plot import plot_band, summarise
-from sktraffic.sessions import check_sessions, first_packets, ragged
+from sktraffic.ragged import ragged
+from sktraffic.sessions import check_sessions, first_packets
 
 __all__ = ["EarlinessCurveDisplay", "earliness_curve", "waiting_time"]
 
@@ -31,7 +32,7 @@ def waiting_time(X, n_packets):
     --------
     >>> import pandas as pd
     >>> from sktraffic.inspection._earliness import waiting_time
-    >>> from sktraffic.sessions import list_column
+    >>> from sktraffic.ragged import list_column
     >>> X = pd.DataFrame({"packet_time": list_column([0.0, 1.5, 4.0, 0.0], [0, 3, 4])})
     >>> waiting_time(X, 2).tolist()
     [1.5, 0.0]
@@ -94,7 +95,7 @@ def earliness_curve(
     >>> from sklearn.pipeline import make_pipeline
     >>> from sktraffic.feature_extraction import SessionStatistics
     >>> from sktraffic.inspection import earliness_curve
-    >>> from sktraffic.sessions import list_column
+    >>> from sktraffic.ragged import list_column
     >>> rng = np.random.default_rng(0)
     >>> y = np.arange(20) % 2
     >>> size = np.full((20, 4), 60) + 900 * y[:, None] * (np.arange(4) >= 2)  # differ late

@@ -6,17 +6,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sklearn.utils import check_random_state
 
-from sktraffic.sessions import (
-    PACKET_COLUMNS,
-    check_sessions,
+from sktraffic.ragged import (
     list_column,
     offsets_to_rows,
     ragged,
     segment_max,
     segment_min,
     segment_sum,
-    to_arrow,
 )
+from sktraffic.sessions import PACKET_COLUMNS, check_sessions, to_arrow
 
 __all__ = ["delay_packets", "drop_packets", "pad_packets", "reorder_packets"]
 
@@ -47,7 +45,7 @@ def drop_packets(X, rate, *, random_state=None):
     --------
     >>> import pandas as pd
     >>> from sktraffic.inspection import drop_packets
-    >>> from sktraffic.sessions import list_column
+    >>> from sktraffic.ragged import list_column
     >>> X = pd.DataFrame({
     ...     "packet_time": list_column([0.0, 1.0, 3.0], [0, 3]),
     ...     "packet_size": list_column([60, 1500, 90], [0, 3]),
@@ -91,7 +89,7 @@ def reorder_packets(X, rate, *, distance=1, random_state=None):
     --------
     >>> import pandas as pd
     >>> from sktraffic.inspection import reorder_packets
-    >>> from sktraffic.sessions import list_column
+    >>> from sktraffic.ragged import list_column
     >>> X = pd.DataFrame({
     ...     "packet_time": list_column([0.0, 1.0, 3.0], [0, 3]),
     ...     "packet_size": list_column([60, 1500, 90], [0, 3]),
@@ -138,7 +136,7 @@ def pad_packets(X, amount, *, mtu=1500):
     --------
     >>> import pandas as pd
     >>> from sktraffic.inspection import pad_packets
-    >>> from sktraffic.sessions import list_column
+    >>> from sktraffic.ragged import list_column
     >>> X = pd.DataFrame({
     ...     "packet_time": list_column([0.0, 1.0, 3.0], [0, 3]),
     ...     "packet_size": list_column([60, 1500, 100], [0, 3]),
@@ -182,7 +180,7 @@ def delay_packets(X, scale, *, random_state=None):
     --------
     >>> import pandas as pd
     >>> from sktraffic.inspection import delay_packets
-    >>> from sktraffic.sessions import list_column
+    >>> from sktraffic.ragged import list_column
     >>> X = pd.DataFrame({
     ...     "packet_time": list_column([0.0, 1.0, 3.0], [0, 3]),
     ...     "packet_size": list_column([60, 1500, 90], [0, 3]),

@@ -11,7 +11,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sktraffic.model_selection._fingerprints import value_keys
-from sktraffic.sessions import FACTS, list_column, ragged, segment_sum
+from sktraffic.ragged import list_column, ragged, segment_sum
+from sktraffic.sessions import FACTS
 
 __all__ = [
     "SHORTCUT_COLUMNS",

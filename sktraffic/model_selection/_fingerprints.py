@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from sktraffic.sessions import PACKET_COLUMNS, ragged, segment_sum
+from sktraffic.ragged import ragged, segment_sum
+from sktraffic.sessions import PACKET_COLUMNS
 
 __all__ = [
     "FIVE_TUPLE",

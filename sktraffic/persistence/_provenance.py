@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from sktraffic import __version__
-from sktraffic.sessions import ragged
+from sktraffic.ragged import ragged
 
 PACKAGES = ("scikit-learn", "imbalanced-learn", "numpy", "pandas", "skops", "nfstream", "torch")
 _NUMBERS = ("packet_time", "packet_size", "packet_direction")

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sktraffic.sessions import list_column, write_sessions
+from sktraffic.ragged import list_column
+from sktraffic.sessions import write_sessions
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "clusterings.py"
 

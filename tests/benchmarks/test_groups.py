@@ -85,7 +85,7 @@ def test_app_lengths_and_times_survive(parts):
     """Lengths beyond 16 bits, signs and intervals of two flows come back as they went in."""
     import pyarrow as pa
 
-    from sktraffic.sessions import ragged
+    from sktraffic.ragged import ragged
 
     table = pa.table(
         {

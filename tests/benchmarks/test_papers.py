@@ -128,7 +128,7 @@ def test_subset_keeps_the_shares_of_the_classes(heads, traffic_data):
 
 def test_masked_tokens_do_not_depend_on_addresses(heads, traffic_data):
     """Other addresses and ports in every packet: masked tokens stay, unmasked ones change."""
-    from sktraffic.sessions import list_column, ragged
+    from sktraffic.ragged import list_column, ragged
 
     data = heads.subset(heads.load("USTC", traffic_data), 0.02, 0)
     flat, offsets = ragged(data.sessions["packet_bytes"])

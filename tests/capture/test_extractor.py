@@ -16,7 +16,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from sktraffic.capture import CaptureError, CaptureWarning, SessionExtractor
-from sktraffic.sessions import SCHEMA, first_packets, ragged, segment_sum, to_arrow
+from sktraffic.ragged import ragged, segment_sum
+from sktraffic.sessions import SCHEMA, first_packets, to_arrow
 
 
 @pytest.fixture(scope="module")

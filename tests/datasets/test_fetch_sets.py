@@ -20,7 +20,7 @@ from sktraffic.datasets._download import sha256_of
 from sktraffic.datasets._iscx import service_of
 from sktraffic.datasets._iscx_flows import read_arff
 from sktraffic.datasets._public import known_files, read_idx
-from sktraffic.sessions import ragged
+from sktraffic.ragged import ragged
 
 PER_PACKET = ("packet_size", "packet_direction", "packet_message")
 

@@ -13,7 +13,7 @@ import pytest
 from sktraffic.capture._packet_headers import padded_bytes, parse_headers
 from sktraffic.feature_extraction import ByteTokens
 from sktraffic.feature_extraction._masking import DEFAULT_MASK, MASKS, byte_mask
-from sktraffic.sessions import list_column
+from sktraffic.ragged import list_column
 
 SRC4, DST4 = bytes([10, 0, 0, 1]), bytes([10, 0, 0, 2])
 SRC6, DST6 = bytes(range(16)), bytes(range(16, 32))

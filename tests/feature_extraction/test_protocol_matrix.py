@@ -9,7 +9,7 @@ import pytest
 
 from sktraffic.capture._vocabulary import MESSAGES
 from sktraffic.feature_extraction import ProtocolMatrix, SessionFeatures, SessionStatistics
-from sktraffic.sessions import list_column
+from sktraffic.ragged import list_column
 
 
 def table(*sessions):

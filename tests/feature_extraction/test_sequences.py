@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from sktraffic.feature_extraction import PacketSequences
-from sktraffic.sessions import list_column
+from sktraffic.ragged import list_column
 
 X = pd.DataFrame(
     {

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sktraffic.feature_extraction import SessionStatistics
-from sktraffic.sessions import empty_sessions, first_packets, list_column
+from sktraffic.ragged import list_column
+from sktraffic.sessions import empty_sessions, first_packets
 
 NINE = [
     "packet_count",

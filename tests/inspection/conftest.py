@@ -5,7 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sktraffic.sessions import from_arrow, list_column, to_arrow
+from sktraffic.ragged import list_column
+from sktraffic.sessions import from_arrow, to_arrow
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from sktraffic.inspection import class_profile, distinguishing_messages
-from sktraffic.sessions import list_column
+from sktraffic.ragged import list_column
 
 
 def sessions(parts):

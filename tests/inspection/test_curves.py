@@ -30,7 +30,8 @@ from sktraffic.inspection import (
 from sktraffic.inspection._earliness import waiting_time
 from sktraffic.inspection._robustness import gaussian_noise
 from sktraffic.model_selection import CaptureKFold
-from sktraffic.sessions import first_packets, ragged, segment_sum
+from sktraffic.ragged import ragged, segment_sum
+from sktraffic.sessions import first_packets
 
 
 def sizes(X):

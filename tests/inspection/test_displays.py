@@ -26,7 +26,7 @@ from sktraffic.inspection._distributions import wants_log
 from sktraffic.inspection._importances import top_ranks
 from sktraffic.inspection._plotting import class_style, sample_points
 from sktraffic.inspection._sequence_profile import mean_profile
-from sktraffic.sessions import list_column
+from sktraffic.ragged import list_column
 
 matplotlib.use("Agg")
 

@@ -6,7 +6,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sktraffic.inspection import delay_packets, drop_packets, pad_packets, reorder_packets
-from sktraffic.sessions import PACKET_COLUMNS, first_packets, list_column, ragged, segment_sum
+from sktraffic.ragged import list_column, ragged, segment_sum
+from sktraffic.sessions import PACKET_COLUMNS, first_packets
 
 LISTS = ["packet_time", "packet_size", "packet_direction", "packet_payload_size"]
 

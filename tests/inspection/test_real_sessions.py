@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from sktraffic.inspection import SequenceProfileDisplay, class_profile
-from sktraffic.sessions import list_column
+from sktraffic.ragged import list_column
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from sktraffic.feature_extraction import SessionStatistics
 from sktraffic.inspection import shortcut_report
-from sktraffic.sessions import list_column
+from sktraffic.ragged import list_column
 
 
 @pytest.fixture(scope="module")

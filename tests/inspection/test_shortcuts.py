@@ -16,7 +16,7 @@ from sktraffic.inspection._shortcut_parts import (
     scramble_first_sizes,
     shuffle_columns,
 )
-from sktraffic.sessions import ragged, segment_sum
+from sktraffic.ragged import ragged, segment_sum
 
 
 def honest_features(X):

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sktraffic.sessions import list_column
+from sktraffic.ragged import list_column
 
 
 @pytest.fixture

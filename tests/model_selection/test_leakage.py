@@ -10,7 +10,8 @@ from numpy.testing import assert_array_equal
 
 from sktraffic.model_selection import LeakError, check_split, drop_duplicate_sessions
 from sktraffic.model_selection._fingerprints import content_keys, five_tuple_keys, session_keys
-from sktraffic.sessions import from_arrow, list_column, ragged, to_arrow
+from sktraffic.ragged import list_column, ragged
+from sktraffic.sessions import from_arrow, to_arrow
 
 KINDS = ["sessions", "five_tuples", "captures", "duplicates"]
 

@@ -9,7 +9,7 @@ from sklearn.pipeline import make_pipeline
 
 from sktraffic.feature_extraction import ByteTokens
 from sktraffic.neural_network import BiGRUDABert, MaskedByteModel
-from sktraffic.sessions import list_column
+from sktraffic.ragged import list_column
 
 LABELS = ["BitTorrent", "Htbot", "MySQL", "Tinba"]
 # 24 bytes of pcap header, 16 of the first record's, 14 of Ethernet

@@ -13,7 +13,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sktraffic.preprocessing import make_preprocessor
-from sktraffic.sessions import IDENTITY, LABELS, list_column
+from sktraffic.ragged import list_column
+from sktraffic.sessions import IDENTITY, LABELS
 
 
 def arrow(values, type):

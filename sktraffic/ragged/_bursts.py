@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sktraffic.sessions import segment_sum
+from sktraffic.ragged._segments import segment_sum
 
 __all__ = ["burst_bounds", "burst_sums"]
 
@@ -26,7 +26,7 @@ def burst_bounds(direction, offsets):
     Examples
     --------
     >>> import numpy as np
-    >>> from sktraffic.feature_extraction._bursts import burst_bounds
+    >>> from sktraffic.ragged import burst_bounds
     >>> burst_bounds(np.array([1, 1, -1, -1, 1]), np.array([0, 3, 5]))
     (array([0, 2, 3, 4, 5]), array([0, 2, 4]))
     """

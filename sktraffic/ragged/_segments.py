@@ -1,21 +1,39 @@
-"""Moments, differences and quantiles of many sessions at once.
+"""Sums, extremes, moments, differences and quantiles of many sessions at once.
 
 Every function takes flat values of all sessions and the offsets that divide them (see
-:func:`sktraffic.sessions.ragged`), and returns one number a session. None loops over sessions.
+:func:`sktraffic.ragged.ragged`), and returns one number a session. None loops over sessions.
 """
 
 import numpy as np
 
-from sktraffic.sessions import offsets_to_rows, segment_sum
+from sktraffic.ragged._lists import offsets_to_rows
 
 __all__ = [
     "ragged_diff",
     "ragged_select",
     "safe_divide",
+    "segment_max",
     "segment_mean",
+    "segment_min",
     "segment_quantiles",
     "segment_std",
+    "segment_sum",
 ]
+
+
+def segment_sum(values, offsets):
+    """Sum per session; 0 for a session without packets. Shapes (n_packets,) -> (n_sessions,)."""
+    return _reduce(np.add, values, offsets, 0)
+
+
+def segment_min(values, offsets, empty=0):
+    """Minimum per session; `empty` for a session without packets."""
+    return _reduce(np.minimum, values, offsets, empty)
+
+
+def segment_max(values, offsets, empty=0):
+    """Maximum per session; `empty` for a session without packets."""
+    return _reduce(np.maximum, values, offsets, empty)
 
 
 def safe_divide(numerator, denominator):
@@ -96,4 +114,13 @@ def segment_quantiles(values, offsets, quantiles):
     below = ordered[start + low]
     above = ordered[start + np.minimum(low + 1, last)]
     out[filled] = below + (above - below) * (position - low)
+    return out
+
+
+def _reduce(ufunc, values, offsets, empty):
+    values = np.asarray(values)
+    filled = np.diff(offsets) > 0
+    out = np.full(len(filled), empty, dtype=values.dtype if len(values) else None)
+    if filled.any():
+        out[filled] = ufunc.reduceat(values, offsets[:-1][filled])
     return out

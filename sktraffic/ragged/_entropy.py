@@ -4,8 +4,8 @@ from numbers import Integral
 
 import numpy as np
 
-from sktraffic.feature_extraction._statistics import safe_divide
-from sktraffic.sessions import offsets_to_rows, segment_sum
+from sktraffic.ragged._lists import offsets_to_rows
+from sktraffic.ragged._segments import safe_divide, segment_sum
 
 __all__ = ["IAT_RANGE", "bin_codes", "iat_edges", "segment_entropy", "size_edges"]
 
