@@ -1,0 +1,29 @@
+"""Captures to packets: records of files, link layers, headers; one row a packet, one array a field.
+
+Pure NumPy, no network library; every function takes all packets of a block at once.
+"""
+
+from sktraffic.packets._bytes import be16, be32, window
+from sktraffic.packets._headers import ICMP, ICMPV6, SCTP, TCP, UDP, parse_headers
+from sktraffic.packets._read import PacketReader, read_packets
+from sktraffic.packets._records import FileFacts, RecordBlock, capture_format
+from sktraffic.packets._table import NO_TIME, PacketTable
+
+__all__ = [
+    "ICMP",
+    "ICMPV6",
+    "NO_TIME",
+    "SCTP",
+    "TCP",
+    "UDP",
+    "FileFacts",
+    "PacketReader",
+    "PacketTable",
+    "RecordBlock",
+    "be16",
+    "be32",
+    "capture_format",
+    "parse_headers",
+    "read_packets",
+    "window",
+]

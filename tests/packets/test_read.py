@@ -1,0 +1,51 @@
+"""Captures to packet tables."""
+
+import numpy as np
+
+from sktraffic.packets import PacketTable, read_packets
+from tests.capture.craft import Craft
+
+
+def test_fields_of_a_packet(tmp_path):
+    """Every field of a packet written by hand, behind a VLAN tag and with padding."""
+    packet = Craft.udp(b"abcd", sport=1000, dport=53)
+    path = tmp_path / "x.pcap"
+    path.write_bytes(Craft.pcap([(5, 7, Craft.ethernet(packet, [(0x8100, 9)]) + bytes(10), 60)]))
+    reader = read_packets(path)
+    table = PacketTable.concatenate(reader)
+    row = {name: getattr(table, name)[0].tolist() for name in vars(table) if name != "data"}
+    start = 24 + 16 + 18
+    assert row == {
+        "record": 0, "time": 5_000_007_000, "wire": 60, "size": 32, "transport_size": 12,
+        "payload_size": 4, "version": 4, "protocol": 17, "src": [0, 0x0A000001],
+        "dst": [0, 0x0A000002], "src_port": 1000, "dst_port": 53, "vlan": 9, "flags": 0,
+        "seq": -1, "ack": -1, "ttl": 64, "window": -1, "ip_header_size": 20,
+        "transport_header_size": 8, "fragment": 0, "tunnel": 0, "at": start,
+        "transport": start + 20, "payload": start + 28, "stop": start + 32,
+    }  # fmt: skip
+    assert bytes(table.data[start : start + 32]) == packet
+    assert (reader.facts.records, reader.facts.causes) == (1, {})
+
+
+def test_records_without_a_packet_are_counted_by_cause(tmp_path):
+    """Packets and causes sum up to the records of the file."""
+    whole = Craft.ethernet(Craft.udp())
+    frames = [whole, bytes(60), whole[:30], whole]
+    path = tmp_path / "x.pcap"
+    path.write_bytes(Craft.pcap([(1, 0, frame) for frame in frames]))
+    reader = read_packets(path)
+    table = PacketTable.concatenate(reader)
+    assert table.record.tolist() == [0, 3]
+    assert reader.facts.causes == {"no IP": 1, "cut IP header": 1}
+    assert len(table) + sum(reader.facts.causes.values()) == reader.facts.records
+
+
+def test_tables_are_taken_apart_and_put_together():
+    """`take` shares the bytes; `concatenate` moves places where the bytes differ."""
+    one, other = PacketTable.blank(2, b"abc"), PacketTable.blank(1, b"de")
+    assert one.take(np.array([1])).data is one.data
+    both = PacketTable.concatenate([one, other])
+    assert bytes(both.data) == b"abcde"
+    assert both.at.tolist() == [0, 0, 3]
+    again = PacketTable.concatenate([one.take(np.array([0])), one.take(np.array([1]))])
+    assert again.data is one.data
