@@ -6,7 +6,6 @@ import importlib.metadata
 import json
 import os
 import platform
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -144,51 +143,30 @@ def _processor():
     return platform.processor() or platform.machine()
 
 
-def run_unit(table, unit, settings, folder, state, deadline):
-    """Rows, seconds and processor seconds of one unit; None where the time is up before its end.
-
-    At a scale with a deadline the networks keep their state, epoch by epoch, under ``state`` and
-    the next call goes on from there.
-    """
+def run_unit(table, unit, settings, folder):
+    """Rows, seconds and processor seconds of one unit."""
     import torch
 
-    left = None if deadline is None else deadline - time.time()
-    if left is not None and left <= 0:
-        return unit, None
     if not torch.cuda.is_available():
         torch.set_num_threads(1)  # units run side by side, one a core
-    resume, paused = contextlib.nullcontext(), ()
-    keep = state / identity(unit, settings)
-    if deadline is not None:
-        from sktraffic.neural_network import TrainingPaused, resumable_training
-
-        resume, paused = resumable_training(keep, seconds=left), TrainingPaused
     start, cpu_start = time.perf_counter(), time.process_time()
-    try:
-        with resume:
-            rows = table.run(unit, settings, folder)
-    except paused:
-        return unit, None
-    finished = rows, time.perf_counter() - start, time.process_time() - cpu_start
-    shutil.rmtree(keep, ignore_errors=True)
-    return unit, finished
+    rows = table.run(unit, settings, folder)
+    return unit, rows, time.perf_counter() - start, time.process_time() - cpu_start
 
 
 def run_table(table, scale, seeds, folder, results, *, jobs=1, deadline=None, say=print):
-    """Run what is missing; return whether everything is there."""
+    """Run what is missing; return whether everything is there.
+
+    A deadline, in the clock of `time.time`, is the time after which no further unit is begun.
+    """
     store = Store(results, table, scale)
     units = table.units(store.settings, seeds)
     todo = store.missing(units)
     say(f"{table.name}: {len(units)} units at scale {scale}, {len(todo)} to do")
-    state = Path(results) / "state" / f"{table.name}-{scale}"
-    tasks = (
-        delayed(run_unit)(table, unit, store.settings, folder, state, deadline) for unit in todo
-    )
+    in_time = (unit for unit in todo if deadline is None or time.time() < deadline)
+    tasks = (delayed(run_unit)(table, unit, store.settings, folder) for unit in in_time)
     runner = Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1, pre_dispatch=jobs)
-    for unit, finished in runner(tasks):
-        if finished is None:
-            say(f"  {unit}: not finished in this piece")
-            continue
+    for unit, *finished in runner(tasks):
         store.add(unit, *finished)
         say(f"  {unit}: {finished[1]:.0f} s")
     return not store.missing(units)

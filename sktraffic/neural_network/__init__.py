@@ -8,7 +8,6 @@ from sktraffic.neural_network._deep_packet_sae import DeepPacketSAE
 from sktraffic.neural_network._ensemble import TransformerEnsemble
 from sktraffic.neural_network._masked_byte_model import MaskedByteModel
 from sktraffic.neural_network._mlp import MLPClassifier
-from sktraffic.neural_network._resume import TrainingPaused, resumable_training
 
 __all__ = [
     "CNNLSTM",
@@ -18,7 +17,5 @@ __all__ = [
     "DeepPacketSAE",
     "MLPClassifier",
     "MaskedByteModel",
-    "TrainingPaused",
     "TransformerEnsemble",
-    "resumable_training",
 ]

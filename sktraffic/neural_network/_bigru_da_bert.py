@@ -10,7 +10,6 @@ from sktraffic.neural_network._base import BaseTorchClassifier
 from sktraffic.neural_network._masked_byte_model import MaskedByteModel
 from sktraffic.neural_network._pretrained import (
     bert_state,
-    folder_content,
     load_bert,
     read_folder,
 )
@@ -293,14 +292,6 @@ default="f1_weighted"
         load_bert(
             module.encoder.bert, config, state, self.get_params(deep=False), type(self).__name__
         )
-
-    def _resume_params(self):
-        params = super()._resume_params()
-        if isinstance(self.pretrained, MaskedByteModel):
-            params["pretrained"] = bert_state(self.pretrained)
-        elif self.pretrained is not None:
-            params["pretrained"] = folder_content(self.pretrained)
-        return params
 
     def __sklearn_clone__(self):
         """Clone the parameters; a pre-trained model stays the one that it is, fitted."""

@@ -10,12 +10,11 @@ from sklearn.utils.validation import validate_data
 
 from sktraffic.neural_network import _inputs
 from sktraffic.neural_network._net import EpochWatch, TensorData, TensorNet
-from sktraffic.neural_network._net_state import check_resumable
-from sktraffic.neural_network._resume import TrainingPaused, begin_fit, is_active
 from sktraffic.neural_network._runtime import (
     DTYPES,
     autocast,
     derive_seed,
+    draw_seed,
     isolated_rng,
     resolve_device,
     to_numpy_state,
@@ -87,18 +86,6 @@ class TorchCore:
         """Subtasks that a fit reports to callbacks."""
         return self.max_epochs
 
-    def _n_epochs_at_most(self):
-        """Epochs of a fit, pre-training included."""
-        return self.max_epochs
-
-    def _resume_params(self):
-        """Parameters that tell a fit from another one, for `resumable_training`."""
-        return self.get_params(deep=False)
-
-    def _kept_along(self):
-        """Name what goes into a state file besides the net's own state."""
-        return {}
-
     def _forget(self):
         """Drop what an earlier fit left."""
         for name in ("_net", "_weights"):
@@ -109,7 +96,7 @@ class TorchCore:
     def _fit_arrays(self, X, target, weight, groups, context):
         """Cut the validation part, resample the rest, train."""
         resolve_device(self.device)  # a missing device is an error before any work
-        seed, record = self._begin(X, target, weight, groups)
+        seed = draw_seed(self.random_state)
         train, valid = (X, target, weight), None
         if self.early_stopping:
             rows, held = validation_cut(
@@ -120,30 +107,9 @@ class TorchCore:
         if self.resampler is not None:
             train = resample(self.resampler, *train, derive_seed(seed, 1))
         hook_data = X, self.classes_[target]
-        self._train(train, valid, seed, self.max_epochs, context, hook_data, record)
+        self._train(train, valid, seed, self.max_epochs, context, hook_data)
 
-    def _begin(self, *data):
-        """Seed of a fit, and its record inside `resumable_training` (else None)."""
-        if not is_active():
-            return begin_fit(self)
-        check_resumable(self.net_params)
-        named = dict(zip(("X", "y", "sample_weight", "groups"), data, strict=True))
-        named["classes"] = self.classes_
-        epochs = self._n_epochs_at_most()
-        try:
-            return begin_fit(self, self._resume_params(), named, epochs, self._resume_start())
-        except TrainingPaused:
-            self._forget()  # also what a continued fit would have started from
-            raise
-
-    def _resume_start(self):
-        """Return what a continued fit starts from; None for a new one."""
-        if not self.__sklearn_is_fitted__():
-            return None
-        net = self.net_
-        return len(self._history), net.module_.state_dict(), net.optimizer_.state_dict()["state"]
-
-    def _train(self, train, valid, seed, epochs, context=None, hook_data=(None, None), record=None):
+    def _train(self, train, valid, seed, epochs, context=None, hook_data=(None, None)):
         """Train the net on (X, target, weight) parts; a first call builds it."""
         device = resolve_device(self.device)
         done = len(self._history)
@@ -167,7 +133,6 @@ class TorchCore:
                 *self._epoch_hooks(context, hook_data),
             )  # fmt: skip
             net.lr_factor = self._schedule() if epochs > 1 else None
-            net.record, net.kept_along = record, self._kept_along()
             try:
                 net.partial_fit(self._tensors(X, target, weight, device), epochs=epochs)
             except BaseException:
@@ -188,7 +153,6 @@ class TorchCore:
         self.best_epoch_ = done + (len(rows) if best is None else best)
         self._interrupted = net.interrupted_
         net.watch = net.valid_data = net.generator = net.probability = net.lr_factor = None
-        net.record, net.kept_along = None, {}
         if rows and not np.isfinite(rows[-1]["train_loss"]):
             warnings.warn(
                 f"The training loss of {type(self).__name__} is {rows[-1]['train_loss']} after "

@@ -8,13 +8,7 @@ import torch
 from sktraffic._compat import Interval
 from sktraffic.neural_network._base import BaseTorchClassifier
 from sktraffic.neural_network._bytes import ByteInputs, check_sizes
-from sktraffic.neural_network._runtime import (
-    DTYPES,
-    derive_seed,
-    generator_states,
-    resolve_device,
-    set_generator_states,
-)
+from sktraffic.neural_network._runtime import DTYPES, derive_seed, resolve_device
 from sktraffic.nn import DeepPacketSAENet, pretrain_layers
 
 
@@ -188,18 +182,11 @@ default="f1_weighted"
         check_sizes("hidden_sizes", self.hidden_sizes, length=None, at_least=1)
         return DeepPacketSAENet(n_features, n_classes, tuple(self.hidden_sizes), self.dropout)
 
-    def _n_epochs_at_most(self):
-        before = 0 if self.__sklearn_is_fitted__() else self._n_pretrain_epochs()
-        return before + self.max_epochs
-
-    def _n_pretrain_epochs(self):
-        return self.pretrain_epochs * len(self.hidden_sizes)
-
-    def _train(self, train, valid, seed, epochs, context=None, hook_data=(None, None), record=None):
+    def _train(self, train, valid, seed, epochs, context=None, hook_data=(None, None)):
         # the layers are pre-trained where the module is initialised, on the rows of this fit
-        self._pretraining = {"train": train, "seed": seed, "record": record}
+        self._pretraining = {"train": train, "seed": seed}
         try:
-            super()._train(train, valid, seed, epochs, context, hook_data, record)
+            super()._train(train, valid, seed, epochs, context, hook_data)
             losses = self._pretraining.get("losses")
         finally:
             del self._pretraining
@@ -210,51 +197,17 @@ default="f1_weighted"
             )
 
     def _initialize_module(self, module):
-        record, device = self._pretraining["record"], resolve_device(self.device)
-        trained = None if record is None else record.saved("train")
-        if trained is not None:  # its weights follow
-            self._pretraining["losses"] = trained["pretrain_losses"]
-            return
-        module = module.to(device, DTYPES[self.precision])
-        order = torch.Generator().manual_seed(derive_seed(self._pretraining["seed"], 4))
-        start = None if record is None else record.take("pretrain")
-        if start is not None:
-            module.load_state_dict(start["module"])
-            order.set_state(start["order"])
-            set_generator_states(start["generators"], device)
-        self._pretraining["losses"] = self._pretrain(module, order, device, start)
-
-    def _pretrain(self, module, order, device, start):
-        """Pre-train layer by layer; where the fit is recorded, so is every epoch."""
+        device, dtype = resolve_device(self.device), DTYPES[self.precision]
         X, _, weight = self._pretraining["train"]
-        record = self._pretraining["record"]
-
-        def after_epoch(state):
-            def whole():
-                parts = {"module": dict(module.state_dict()), "order": order.get_state()}
-                return {**state, **parts, "generators": generator_states(device)}
-
-            done = sum(map(len, state["losses"]))
-            record.after_epoch("pretrain", done, whole, finished=False)
-
-        dtype = DTYPES[self.precision]
-        return pretrain_layers(
-            module,
+        self._pretraining["losses"] = pretrain_layers(
+            module.to(device, dtype),
             self._encode(X).to(device, dtype),
             None if weight is None else torch.as_tensor(weight).to(device, dtype),
             self.pretrain_lr,
             self.batch_size,
             self.pretrain_epochs,
-            order,
-            start,
-            None if record is None else after_epoch,
+            torch.Generator().manual_seed(derive_seed(self._pretraining["seed"], 4)),
         )
-
-    def _kept_along(self):
-        losses = self._pretraining.get("losses")
-        if losses is None:
-            return {}
-        return {"pretrain_losses": losses, "epochs_before": self._n_pretrain_epochs()}
 
 
 def _number(losses):

@@ -10,8 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from sktraffic._compat import Interval
 from sktraffic.neural_network._base import BaseTorchClassifier
 from sktraffic.neural_network._member import TransformerMember, fit_members
-from sktraffic.neural_network._resume import TrainingPaused, is_active
-from sktraffic.neural_network._runtime import derive_seed
+from sktraffic.neural_network._runtime import derive_seed, draw_seed
 from sktraffic.neural_network._uncertainty import mutual_information
 from sktraffic.nn import stack_members, stacked_forward
 
@@ -325,12 +324,6 @@ default="f1_weighted"
     def _n_subtasks(self):
         return self.n_members
 
-    def _n_epochs_at_most(self):
-        return None  # it has no training of its own: each member is a fit
-
-    def _resume_start(self):
-        return None
-
     def _forget(self):
         for name in ("members_", "_stacked"):
             self.__dict__.pop(name, None)
@@ -352,14 +345,8 @@ default="f1_weighted"
 
     def _fit_arrays(self, X, target, weight, groups, context):
         """Fit every member on all rows; each cuts and resamples for itself."""
-        seed, _ = self._begin(X, target, weight, groups)
-        members = self._new_members(seed)
-        n_jobs = 1 if is_active() else self.n_jobs  # other processes do not see the context
-        try:
-            fitted = fit_members(members, self, (X, target, weight, groups), context, n_jobs)
-        except TrainingPaused:
-            self._forget()
-            raise
+        members = self._new_members(draw_seed(self.random_state))
+        fitted = fit_members(members, self, (X, target, weight, groups), context, self.n_jobs)
         self.members_ = fitted
         self.__dict__.pop("_stacked", None)
         self._stack()

@@ -17,10 +17,10 @@ from sktraffic.neural_network._masked_training import (
     share_named,
 )
 from sktraffic.neural_network._pretrained import quiet_transformers
-from sktraffic.neural_network._resume import begin_fit
 from sktraffic.neural_network._runtime import (
     DTYPES,
     derive_seed,
+    draw_seed,
     isolated_rng,
     resolve_device,
 )
@@ -227,12 +227,12 @@ class MaskedByteModel(
         self._fit_params = self.get_params(deep=False)
         device = resolve_device(self.device)
         self._forget()
-        seed, record = begin_fit(self, self._fit_params, {"X": tokens}, self.max_epochs)
+        seed = draw_seed(self.random_state)
         with isolated_rng(derive_seed(seed, 0), device):
             self._module = self._build_module(device)
             self._history = []
             try:
-                self._train(tokens, seed, context, record)
+                self._train(tokens, seed, context)
             except BaseException:
                 self._forget()  # a fit that failed must not pass for a fitted model
                 raise
@@ -335,7 +335,7 @@ class MaskedByteModel(
             generator,
         )
 
-    def _train(self, tokens, seed, context, record):
+    def _train(self, tokens, seed, context):
         """Train on all tokens, an epoch at a time; Ctrl-C ends it and keeps what is learned."""
         training = MaskedTraining(
             self._module,
@@ -354,7 +354,7 @@ class MaskedByteModel(
             return task.call_on_fit_task_end(**hook, reconstruction_attributes=dict)
 
         try:
-            run_masked_training(training, self._history, self.max_epochs, at_end, record)
+            run_masked_training(training, self._history, self.max_epochs, at_end)
         except KeyboardInterrupt:
             warnings.warn(
                 f"{type(self).__name__}.fit was interrupted after {len(self._history)} of "

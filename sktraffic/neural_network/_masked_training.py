@@ -6,7 +6,7 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 
-from sktraffic.neural_network._runtime import autocast, generator_states, set_generator_states
+from sktraffic.neural_network._runtime import autocast
 from sktraffic.neural_network._schedule import warmup_decay
 from sktraffic.nn import masked_mean
 
@@ -71,30 +71,9 @@ class MaskedTraining:
             "dur": time.perf_counter() - begin,
         }
 
-    def state(self):
-        """Return what `load` needs to go on after the last epoch: tensors and plain values."""
-        return {
-            "module": dict(self.module.state_dict()),
-            "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.last_epoch,
-            "order": self.order.get_state(),
-            "generators": generator_states(self._device()),
-        }
 
-    def load(self, state):
-        """Go to where another training was when `state` was taken of it."""
-        self.module.load_state_dict(state["module"])
-        self.optimizer.load_state_dict(state["optimizer"])  # with the next step's rate
-        self.schedule.last_epoch = state["schedule"]
-        self.order.set_state(state["order"])
-        set_generator_states(state["generators"], self._device())
-
-    def _device(self):
-        return next(self.module.parameters()).device
-
-
-def run_masked_training(training, history, max_epochs, at_end, record=None):
-    """Train to the end, adding each epoch to a history; goes on where a record holds a state.
+def run_masked_training(training, history, max_epochs, at_end):
+    """Train to the end, adding each epoch to a history.
 
     Parameters
     ----------
@@ -104,23 +83,11 @@ def run_masked_training(training, history, max_epochs, at_end, record=None):
     max_epochs : int
     at_end : callable
         Called with an epoch's row; a true result stops the training.
-    record : FitRecord, optional
     """
-    stop, saved = False, None if record is None else record.take("train")
-    if saved is not None:
-        training.load(saved)
-        history += saved["history"]
-        stop = saved["stop"]
+    stop = False
     while not stop and len(history) < max_epochs:
         history.append({"epoch": len(history) + 1, **training.epoch()})
         stop = bool(at_end(history[-1]))
-        if record is not None:
-            record.after_epoch(
-                "train",
-                len(history),
-                lambda stop=stop: {**training.state(), "history": history, "stop": stop},
-                finished=stop or len(history) == max_epochs,
-            )
 
 
 def embeddings(module, tokens, precision):

@@ -10,7 +10,6 @@ from skorch import NeuralNetClassifier
 from skorch.callbacks import EpochTimer, PrintLog
 
 from sktraffic.neural_network._monitor import MONITORS, confusion, scores
-from sktraffic.neural_network._net_state import load_net_state, net_state
 from sktraffic.neural_network._runtime import autocast
 
 
@@ -81,13 +80,11 @@ class TensorNet(NeuralNetClassifier):
     Attributes set by the estimator before a fit, all plain: ``precision``, ``lr_factor`` (step
     and number of steps -> factor of the learning rate), ``watch`` (an `EpochWatch`),
     ``valid_data`` and ``valid_rows`` (batch size there), ``generator`` and ``probability`` of
-    `TensorBatches`, ``record`` (a `FitRecord` that keeps the state of the training, or None) and
-    ``kept_along`` (what else goes into its file).
+    `TensorBatches`.
     """
 
     precision = "float32"
-    lr_factor = watch = valid_data = generator = probability = record = None
-    kept_along = {}
+    lr_factor = watch = valid_data = generator = probability = None
     valid_rows = 4096
     interrupted_ = False
     stop_ = False
@@ -128,11 +125,7 @@ class TensorNet(NeuralNetClassifier):
         self._step = 0
         self._base_lrs = [group["lr"] for group in self.optimizer_.param_groups]
         n_epochs = self.max_epochs if epochs is None else epochs
-        self._n_epochs = n_epochs
         self._n_steps = n_epochs * -(-len(X) // min(self.batch_size, max(1, len(X))))
-        if self.record is not None and (state := self.record.take("train")) is not None:
-            load_net_state(self, state)
-            n_epochs = 0 if self.stop_ else n_epochs - len(self.history)
         try:
             return super().fit_loop(X, y, epochs=n_epochs, **fit_params)
         except StopTraining:
@@ -143,21 +136,6 @@ class TensorNet(NeuralNetClassifier):
         finally:
             for group, lr in zip(self.optimizer_.param_groups, self._base_lrs, strict=True):
                 group["lr"] = lr
-
-    def notify(self, method_name, **kwargs):
-        """Tell all callbacks, then keep the state of a finished epoch where that is asked for."""
-        super().notify(method_name, **kwargs)
-        if self.record is not None and method_name == "on_epoch_end":
-            self._keep()
-
-    def _keep(self):
-        epoch = len(self.history)
-        finished = self.stop_ or epoch == self._n_epochs
-        before = self.kept_along.get("epochs_before", 0)
-        self.record.after_epoch("train", before + epoch, self._state, finished)
-
-    def _state(self):
-        return {**net_state(self), **self.kept_along}
 
     def on_epoch_begin(self, net, **kwargs):
         """Stop here if the last epoch's end asked for it, before a new one is on record."""

@@ -1,6 +1,5 @@
 """Weights of a pre-trained BERT, from a folder or from a fitted `MaskedByteModel`."""
 
-import hashlib
 import json
 import pickle
 from contextlib import contextmanager
@@ -96,16 +95,6 @@ def read_folder(folder):
             f"The weights in {folder} lack {sorted(info['missing_keys'])[:3]} of BERT. {remedy}"
         )
     return model.config.to_dict(), model.state_dict()
-
-
-def folder_content(folder):
-    """SHA-256 of each file of a folder that `save_pretrained` wrote, by name."""
-    files = sorted(path for path in Path(folder).glob("*") if path.is_file())
-    content = {}
-    for path in files:
-        with path.open("rb") as file:
-            content[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return content
 
 
 def load_bert(bert, config, state, params, name):

@@ -178,8 +178,6 @@ def pretrain_layers(
     batch_size=256,
     max_epochs=10,
     generator=None,
-    start=None,
-    after_epoch=None,
 ):
     """Teach each layer of a stacked auto-encoder, from the bottom up, to code what enters it.
 
@@ -201,12 +199,6 @@ def pretrain_layers(
         For each layer.
     generator : torch.Generator, optional
         Of the CPU; decides the order of the rows.
-    start : dict, optional
-        What `after_epoch` got after the epoch from which to go on; the weights of `net` and the
-        states of the generators have to be those of that moment as well.
-    after_epoch : callable, optional
-        Called after every epoch with a dict of ``losses`` so far, ``decoder`` and ``optimizer``
-        (states of the layer at work).
 
     Returns
     -------
@@ -222,36 +214,16 @@ def pretrain_layers(
     >>> [len(layer) for layer in losses]
     [3, 3]
     """
-    losses = [] if start is None else [list(row) for row in start["losses"]]
-    resumed = len(losses) - 1  # the layer at work, -1 for a new start
-    codes = X
+    losses, codes = [], X
     weight = torch.ones(len(X), dtype=X.dtype, device=X.device) if weight is None else weight
-    for number, layer in enumerate(net.layers):
-        if number >= resumed:
-            going_on = number == resumed
-            if not going_on:
-                losses.append([])
-            coder = _new_coder(layer, X, lr, start if going_on else None)
-            batches = _Batches(codes, weight, batch_size, generator)
-            layer.train()
-            _fit_layer(layer, *coder, batches, max_epochs, losses, after_epoch)
+    for layer in net.layers:
+        batches = _Batches(codes, weight, batch_size, generator)
+        losses.append(_fit_layer(layer.train(), batches, lr, max_epochs))
         layer.eval()
         with torch.no_grad():
             codes = torch.cat([layer(part) for part in codes.split(batch_size)])
     net.train()
     return losses
-
-
-def _new_coder(layer, like, lr, start=None):
-    """Make decoder and optimiser of a layer; a start gives their state, and nothing is drawn."""
-    sizes = layer[0].out_features, layer[0].in_features
-    decoder = nn.Linear(*sizes) if start is None else nn.utils.skip_init(nn.Linear, *sizes)
-    decoder = decoder.to(like)
-    optimizer = torch.optim.Adam([*layer.parameters(), *decoder.parameters()], lr=lr)
-    if start is not None:
-        decoder.load_state_dict(start["decoder"])
-        optimizer.load_state_dict(start["optimizer"])
-    return decoder, optimizer
 
 
 class _Batches:
@@ -269,9 +241,12 @@ class _Batches:
             yield self.rows[part], self.weight[part]
 
 
-def _fit_layer(layer, decoder, optimizer, batches, max_epochs, losses, after_epoch):
-    """Train one layer and its decoder; adds each epoch's weighted mean squared error to losses."""
-    while len(losses[-1]) < max_epochs:
+def _fit_layer(layer, batches, lr, max_epochs):
+    """Train one layer and a decoder; returns each epoch's weighted mean squared error."""
+    decoder = nn.Linear(layer[0].out_features, layer[0].in_features).to(batches.rows)
+    optimizer = torch.optim.Adam([*layer.parameters(), *decoder.parameters()], lr=lr)
+    losses = []
+    for _ in range(max_epochs):
         total = 0.0
         for rows, weight in batches:
             error = (decoder(layer(rows)) - rows).square().mean(dim=1)  # (B,)
@@ -280,7 +255,5 @@ def _fit_layer(layer, decoder, optimizer, batches, max_epochs, losses, after_epo
             loss.backward()
             optimizer.step()
             total += (error.detach() * weight).sum().item()
-        losses[-1].append(total / batches.weight.sum().item())
-        if after_epoch is not None:
-            states = {"decoder": decoder.state_dict(), "optimizer": optimizer.state_dict()}
-            after_epoch({"losses": losses, **states})
+        losses.append(total / batches.weight.sum().item())
+    return losses

@@ -78,11 +78,25 @@ def test_no_time_left_runs_nothing(core, tmp_path):
     assert not done and not calls
 
 
+def test_runs_in_pieces_end_where_one_run_ends(core, tmp_path, monkeypatch):
+    """Calls of which each has time for one unit do all of them once, and say when that is so."""
+    calls, clock = [], [0.0]
+    table = square_table(core, calls)
+    monkeypatch.setattr(core.time, "time", lambda: clock[0])
+
+    def piece():
+        clock[0] = 0.0
+        quiet = {"say": lambda text: clock.__setitem__(0, clock[0] + 1)}  # the unit took a second
+        return core.run_table(table, "cpu", 1, tmp_path, tmp_path, deadline=1.5, **quiet)
+
+    assert [piece() for _ in range(3)] == [False, False, True]
+    assert calls == [1, 2, 3]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(["b-none"], "no table 'b-none'"), (["--data", "/nowhere"], "no folder"),
-     (["--minutes", "5", "--jobs", "2"], "--jobs 1")],
-)  # fmt: skip
+    [(["b-none"], "no table 'b-none'"), (["--data", "/nowhere"], "no folder")],
+)
 def test_wrong_arguments_are_named(papers, tmp_path, capsys, arguments, message):
     """What cannot be run is said before anything runs."""
     if "--data" not in arguments:
@@ -168,27 +182,3 @@ def test_tiny_scale_runs_and_is_written_up(papers, traffic_data, tmp_path, monke
         if line.startswith("!["):
             assert (tmp_path / line.split("](")[1].rstrip(")")).stat().st_size > 1000
     assert "nan" not in page.split("<details>")[0].replace("± nan", "")
-
-
-def test_a_run_in_pieces_ends_where_one_run_ends(papers, traffic_data, tmp_path, monkeypatch):
-    """With next to no time a call trains one epoch, says 75; the repeats reach the same rows."""
-    from paper_tables import pretraining
-
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    tiny = pretraining.TABLE.settings["tiny"]
-    monkeypatch.setitem(tiny, "pretrain", tiny["pretrain"] | {"max_epochs": 2})
-    arguments = ["x-pretraining", "--scale", "tiny", "--data", str(traffic_data)]
-    whole, pieces = ([*arguments, "--results", str(tmp_path / n)] for n in ("whole", "pieces"))
-    assert papers.main(whole) == 0
-    codes = [papers.NOT_FINISHED]
-    while codes[-1] == papers.NOT_FINISHED and len(codes) < 9:
-        codes.append(papers.main([*pieces, "--minutes", "0.0001"]))
-    assert codes[-1] == 0 and len(codes) > 3
-    rows = [
-        [
-            u["rows"]
-            for u in json.loads((tmp_path / n / "x-pretraining-tiny.json").read_text())["units"]
-        ]
-        for n in ("whole", "pieces")
-    ]
-    assert rows[0] == rows[1]

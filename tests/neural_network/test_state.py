@@ -122,7 +122,9 @@ def test_any_input_type_predicts_alike(dtype):
     expected = clf.predict_proba(whole.astype(np.float32))
     np.testing.assert_array_equal(clf.predict_proba(whole.astype(dtype)), expected)
     np.testing.assert_array_equal(clf.predict_proba(whole.tolist()), expected)
-    np.testing.assert_array_equal(clf.predict_proba(whole[::-1].astype(dtype))[::-1], expected)
+    turned = clf.predict_proba(whole[::-1].astype(dtype))[::-1]
+    # a row's place in a matrix product may change its rounding
+    np.testing.assert_allclose(turned, expected, rtol=50 * np.finfo(np.float32).eps)
 
 
 @both
