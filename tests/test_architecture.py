@@ -13,6 +13,7 @@ ROOT = Path(sktraffic.__file__).parent
 # a module may import those before it
 ORDER = (
     "_compat",
+    "_routing",
     "ragged",
     "sessions",
     "packets",
@@ -27,6 +28,7 @@ ORDER = (
     "nn",
     "neural_network",
     "model_selection",
+    "ensemble",
     "metrics",
     "calibration",
     "inspection",

@@ -17,6 +17,7 @@ from sklearn.utils.validation import (
 )
 
 from sktraffic._compat import HasMethods, StrOptions, _fit_context
+from sktraffic._routing import group_params
 from sktraffic.capture import CaptureWarning, SessionExtractor
 from sktraffic.pipeline import _incremental
 from sktraffic.pipeline._decisions import decide, describe
@@ -166,9 +167,7 @@ class CaptureClassifier(ClassifierMixin, BaseEstimator):
                 "extractor_.report_ says what was read."
             )
         groups = np.asarray(files, dtype=object)[capture]
-        self.estimator_.fit(
-            X, labels[capture], **_incremental.grouped(self.estimator_, groups.astype(str))
-        )
+        self.estimator_.fit(X, labels[capture], **group_params(self.estimator_, groups.astype(str)))
         self._learned(files, labels, capture)
         return self
 

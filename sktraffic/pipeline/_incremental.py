@@ -1,7 +1,5 @@
 """Training in pieces for pipelines, which scikit-learn's own Pipeline leaves out."""
 
-from sklearn.utils.validation import has_fit_parameter
-
 
 def can_partial_fit(estimator):
     """Say whether an estimator, or the last step of a Pipeline, learns in pieces."""
@@ -44,24 +42,6 @@ def partial_fit(estimator, X, y, classes, first):
             step.fit(X, y)
         X = step.transform(X)
     last.partial_fit(X, y, **({"classes": classes} if first else {}))
-
-
-def grouped(estimator, groups):
-    """Return the fit parameters that tell an estimator which sessions belong together.
-
-    With metadata routing switched on, the estimator's own requests decide; else the last step gets
-    `groups` where its `fit` takes them.
-    """
-    from sklearn import get_config
-
-    if get_config()["enable_metadata_routing"]:
-        routing = estimator.get_metadata_routing()
-        wanted = routing.consumes("fit", ["groups"])
-        return {"groups": groups} if wanted else {}
-    name, last = _steps(estimator)[-1]
-    if last in (None, "passthrough") or not has_fit_parameter(last, "groups"):
-        return {}
-    return {f"{name}__groups" if name else "groups": groups}
 
 
 def _steps(estimator):

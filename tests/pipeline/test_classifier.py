@@ -238,16 +238,3 @@ def test_scikit_learn_knows_what_it_is(fitted):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert "CaptureClassifier" in repr(fitted) and "CaptureClassifier" in fitted._repr_html_()
-
-
-def test_neural_estimators_are_told_which_sessions_belong_together():
-    """An estimator that takes groups in fit gets the captures, inside a Pipeline as well."""
-    from sktraffic.pipeline._incremental import grouped
-
-    class Grouped(RandomForestClassifier):
-        def fit(self, X, y, groups=None):
-            return super().fit(X, y)
-
-    assert grouped(Grouped(), "g") == {"groups": "g"}
-    assert grouped(make_pipeline(StandardScaler(), Grouped()), "g") == {"grouped__groups": "g"}
-    assert grouped(RandomForestClassifier(), "g") == {}
