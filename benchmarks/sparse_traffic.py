@@ -5,7 +5,7 @@
 Prints, for each data set, table 6 (sessions a class before and after over-sampling) and, for a
 naive and an honest split, accuracy, weighted F1 and the sparse class's recall of every rung, as
 mean and deviation over seeds. The stand-in needs the shared ISCX tables (--data or SKTRAFFIC_DATA).
-docs/sparse.md explains the choices and keeps a result.
+docs/user_guide/sparse_classes.md explains the choices and keeps a result.
 """
 
 import argparse

@@ -27,7 +27,7 @@ TINY = {
     "trees": 5,
     "boosting": 3,
 }
-# longer than in the ladder's first table (docs/sparse.md), which is short of training
+# longer than in the first table of docs/user_guide/sparse_classes.md, which is short of training
 LONGER = SMALL | {
     "common": {"batch_size": 256, "lr": 0.003, "patience": 12},
     "mlp": {"hidden_sizes": [128, 256, 128], "max_epochs": 50},

@@ -13,7 +13,7 @@ Every figure of ours on this page, those in sentences too, is written by
 hold the versions, the machine and the duration of every single run. To make them again:
 
 ```bash
-export SKTRAFFIC_DATA=/path/to/data                  # laid out as docs/datasets.md says at its end
+export SKTRAFFIC_DATA=/path/to/data                  # its layout: end of docs/datasets/public.md
 python benchmarks/papers.py --scale tiny             # minutes: does it run?
 python benchmarks/papers.py --scale cpu --jobs 2     # one seed: an hour and a half on two cores
 while python benchmarks/papers.py --scale gpu --minutes 9; [ $? = 75 ]; do :; done  # full size

@@ -147,7 +147,7 @@ class ElbowKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixi
         Inertia of each, on the rows of the search.
     second_differences_ : ndarray of shape (n_candidates,)
         Of the inertias (or their logarithms), for ``k_values_[1:-1]``.
-    cluster_centers_ : ndarray of shape (n_clusters_, n_features)
+    cluster_centers_ : ndarray of shape (`n_clusters_`, n_features)
         Of the final k-means.
     labels_ : ndarray of shape (n_samples,)
         Cluster of each row.
@@ -159,7 +159,7 @@ class ElbowKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixi
         The final k-means.
     n_features_in_ : int
         Features seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, where all are strings.
 
     See Also
@@ -270,7 +270,7 @@ class ElbowKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixi
 
         Returns
         -------
-        ndarray of shape (n_samples, n_clusters_)
+        ndarray of shape (n_samples, `n_clusters_`)
             Euclidean distances.
         """
         check_is_fitted(self)

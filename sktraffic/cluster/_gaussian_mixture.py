@@ -51,7 +51,7 @@ class ElbowGaussianMixture(ClusterMixin, BaseEstimator):
         The fitted mixture.
     n_features_in_ : int
         Features seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, where all are strings.
 
     References
@@ -174,7 +174,7 @@ class ElbowGaussianMixture(ClusterMixin, BaseEstimator):
 
         Returns
         -------
-        ndarray of shape (n_samples, n_clusters_)
+        ndarray of shape (n_samples, `n_clusters_`)
             Rows sum to 1.
         """
         X = self._checked(X)

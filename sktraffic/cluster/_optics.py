@@ -152,7 +152,7 @@ class OPTICSDBSCAN(ClusterMixin, BaseEstimator):
         These rows.
     n_features_in_ : int
         Features seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, where all are strings.
 
     References

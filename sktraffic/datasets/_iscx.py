@@ -53,7 +53,7 @@ Licence: data terms of the University of New Brunswick; original captures after 
 https://www.unb.ca/cic/datasets/vpn.html.
 Cite: G. Draper-Gil, A. H. Lashkari, M. S. I. Mamun, A. A. Ghorbani, "Characterization of Encrypted
 and VPN Traffic Using Time-related Features", ICISSP 2016, doi 10.5220/0005740704070414.
-See docs/datasets.md.
+See docs/datasets/public.md.
 """
 HEADS_ABOUT = """\
 {sessions} sessions of {classes} classes, the first 784 bytes of each session's capture, as in

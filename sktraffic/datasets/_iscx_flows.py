@@ -33,7 +33,7 @@ ISCX VPN-nonVPN 2016: flow tables
 Licence: {licence}
 Cite: G. Draper-Gil, A. H. Lashkari, M. S. I. Mamun, A. A. Ghorbani, "Characterization of Encrypted
 and VPN Traffic Using Time-related Features", ICISSP 2016, doi 10.5220/0005740704070414.
-See docs/datasets.md.
+See docs/datasets/public.md.
 """
 CICFLOW_ABOUT = """\
 {rows} biflows of {captures} captures, {columns} features of CICFlowMeter; times in microseconds.

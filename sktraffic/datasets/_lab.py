@@ -23,7 +23,7 @@ outer interface; {sessions} sessions, {packets} packets. Addresses and names are
 and files generated. Background that any host has (DNS, NTP, mDNS, IGMP) carries the label of its
 run, as in captures from the wild; `background` says which sessions that is.
 Sessions of one run are not independent: split by `groups`. Late packets are cut to their headers,
-their true lengths are kept. Licence of the data: CC0-1.0. See docs/lab_datasheet.md.
+their true lengths are kept. Licence of the data: CC0-1.0. See docs/datasets/laboratory.md.
 """
 
 

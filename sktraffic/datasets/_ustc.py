@@ -46,7 +46,7 @@ Licence: Mozilla Public License 2.0. Origin: https://github.com/echowei/DeepTraf
 captures of all classes: https://github.com/yungshenglu/USTC-TFC2016.
 Cite: W. Wang, M. Zhu, X. Zeng, X. Ye, Y. Sheng, "Malware Traffic Classification Using Convolutional
 Neural Network for Representation Learning", ICOIN 2017, doi 10.1109/ICOIN.2017.7899588.
-See docs/datasets.md.
+See docs/datasets/public.md.
 """
 HEADS_ABOUT = """\
 {sessions} sessions of {classes} classes, the first 784 bytes of each session's capture. Good for

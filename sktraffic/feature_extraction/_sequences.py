@@ -96,7 +96,7 @@ class PacketSequences(BaseSessionTransformer):
         "signed_payload_size", "signed_iat": the same times the direction.
 
     scale : {"log"} or None, default=None
-        "log" replaces x by sign(x) log(1 + |x|), x in bytes or microseconds; directions stay.
+        "log" replaces x by `sign(x) log(1 + |x|)`, x in bytes or microseconds; directions stay.
 
     Attributes
     ----------

@@ -110,7 +110,7 @@ class ForestSelector(SelectorMixin, BaseEstimator):
         Fitted, where one was given.
     n_features_in_ : int
         Features seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, where all are strings.
 
     See Also

@@ -40,7 +40,7 @@ class SequenceProfileDisplay:
     Parameters
     ----------
     profiles : dict of class to (forward, backward, reached)
-        As :func:`mean_profile` gives them, each of shape (n_packets,).
+        Mean bytes of each packet position, each of shape (n_packets,).
     counts : dict of class to int
         Sessions.
 

@@ -92,8 +92,8 @@ def shortcut_report(
     groups : array-like of shape (n_samples,), default=None
         The capture of each row; by default the column `capture`.
     cv : int or splitter, default=None
-        The honest split; a number or None (5) makes :class:`CaptureKFold`. The random split has as
-        many folds.
+        The honest split; a number or None (5) makes
+        :class:`~sktraffic.model_selection.CaptureKFold`. The random split has as many folds.
     columns : dict of str to sequence of str, default=None
         Suspects and their columns; by default addresses, ports and time of a session table.
     n_first : int, default=3

@@ -44,7 +44,7 @@ class RecordBlock:
 
 @dataclass
 class FileFacts:
-    """What a whole file showed; filled while :func:`read_records` walks it."""
+    """What a whole file showed; filled while its records are read."""
 
     format: str = ""
     link_types: set = field(default_factory=set)

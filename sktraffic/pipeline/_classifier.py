@@ -274,7 +274,8 @@ class CaptureClassifier(ClassifierMixin, BaseEstimator):
         stop_after : float, default=None
             Seconds of silence after which the stream ends; None for never.
         **limits : int
-            `max_waiting` and `max_open` of :meth:`SessionExtractor.stream`, which bound the memory.
+            `max_waiting` and `max_open` of
+            :meth:`~sktraffic.capture.SessionExtractor.stream`, which bound the memory.
 
         Returns
         -------
