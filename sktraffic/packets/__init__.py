@@ -4,6 +4,7 @@ Pure NumPy, no network library; every function takes all packets of a block at o
 """
 
 from sktraffic.packets._bytes import be16, be32, window
+from sktraffic.packets._filter import PacketFilter, compile_filter
 from sktraffic.packets._headers import ICMP, ICMPV6, SCTP, TCP, UDP, parse_headers
 from sktraffic.packets._read import PacketReader, read_packets
 from sktraffic.packets._records import FileFacts, RecordBlock, capture_format
@@ -17,12 +18,14 @@ __all__ = [
     "TCP",
     "UDP",
     "FileFacts",
+    "PacketFilter",
     "PacketReader",
     "PacketTable",
     "RecordBlock",
     "be16",
     "be32",
     "capture_format",
+    "compile_filter",
     "parse_headers",
     "read_packets",
     "window",
