@@ -20,6 +20,7 @@ ORDER = (
     "messages",
     "wireshark",
     "capture",
+    "exchange",
     "feature_extraction",
     "preprocessing",
     "cluster",
