@@ -3,19 +3,26 @@
 Pure NumPy, no network library; every function takes all packets of a block at once.
 """
 
-from sktraffic.packets._bytes import be16, be32, window
+from sktraffic.packets._bytes import be16, be32, number_at, window
 from sktraffic.packets._filter import PacketFilter, compile_filter
 from sktraffic.packets._headers import ICMP, ICMPV6, SCTP, TCP, UDP, parse_headers
-from sktraffic.packets._read import PacketReader, read_packets
+from sktraffic.packets._kinds import CAUSES, FOUND
+from sktraffic.packets._link import find_ip
+from sktraffic.packets._link_types import link_name
+from sktraffic.packets._read import PacketReader, read_packets, read_records
 from sktraffic.packets._records import FileFacts, RecordBlock, capture_format
 from sktraffic.packets._table import NO_TIME, PacketTable
+from sktraffic.packets._tunnels import TUNNELS
 
 __all__ = [
+    "CAUSES",
+    "FOUND",
     "ICMP",
     "ICMPV6",
     "NO_TIME",
     "SCTP",
     "TCP",
+    "TUNNELS",
     "UDP",
     "FileFacts",
     "PacketFilter",
@@ -26,7 +33,11 @@ __all__ = [
     "be32",
     "capture_format",
     "compile_filter",
+    "find_ip",
+    "link_name",
+    "number_at",
     "parse_headers",
     "read_packets",
+    "read_records",
     "window",
 ]

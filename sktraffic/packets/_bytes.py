@@ -1,8 +1,49 @@
-"""Numbers at many places of a byte array at once."""
+"""Numbers at many places of a byte array at once, and never beyond its end."""
 
 import numpy as np
 
-__all__ = ["be16", "be32", "window"]
+__all__ = ["PADDING", "be16", "be32", "number_at", "numbers", "window"]
+
+# zeros that readers leave behind a block's bytes, so that headers are copied without a look at
+# whether they end inside
+PADDING = 64
+
+
+def numbers(data, dtype):
+    """View a byte array as the number at each of its positions; shape (n_bytes - size + 1,)."""
+    dtype = np.dtype(dtype)
+    return np.ndarray((max(len(data) - dtype.itemsize + 1, 0),), dtype, data, strides=(1,))
+
+
+def number_at(data, at, stop, dtype=">u2"):
+    """Read a number at many places.
+
+    Parameters
+    ----------
+    data : ndarray of shape (n_bytes,), uint8
+    at, stop : ndarray of shape (n,), int64
+        A number that does not lie within ``data[:stop[i]]`` reads as 0.
+    dtype : str or dtype
+        Byte order and size.
+
+    Returns
+    -------
+    ndarray of shape (n,), int64
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sktraffic.packets import number_at
+    >>> data = np.arange(1, 5, dtype=np.uint8)
+    >>> number_at(data, np.array([0, 2, 3]), np.array([4, 4, 4]))
+    array([258, 772,   0])
+    """
+    size = np.dtype(dtype).itemsize
+    inside = (at >= 0) & (at + size <= np.minimum(stop, len(data)))
+    if not inside.any():
+        return np.zeros(len(at), np.int64)
+    found = numbers(data, dtype)[np.where(inside, at, 0)]
+    return np.where(inside, found, 0).astype(np.int64)
 
 
 def window(data, start, stop, width):
@@ -35,8 +76,8 @@ def window(data, start, stop, width):
     every = bool(whole.all())
     out = np.zeros((0 if every else n, width), dtype=np.uint8)
     if size >= width and whole.any():
-        # Every position of `data` as one item of `width` bytes, so that a row is one copy.
-        items = np.ndarray((size - width + 1,), dtype=f"V{width}", buffer=data, strides=(1,))
+        # every position of `data` as one item of `width` bytes, so that a row is one copy
+        items = numbers(data, f"V{width}")
         if every:
             return items[start].view(np.uint8).reshape(n, width)
         out[whole] = items[start[whole]].view(np.uint8).reshape(-1, width)
@@ -51,10 +92,10 @@ def window(data, start, stop, width):
 
 
 def be16(rows, column):
-    """Read a big-endian 16-bit number from each row; int64."""
+    """Read a big-endian 16-bit number from each row of bytes; int64."""
     return rows[:, column : column + 2].view(">u2")[:, 0].astype(np.int64)
 
 
 def be32(rows, column):
-    """Read a big-endian 32-bit number from each row; int64."""
+    """Read a big-endian 32-bit number from each row of bytes; int64."""
     return rows[:, column : column + 4].view(">u4")[:, 0].astype(np.int64)

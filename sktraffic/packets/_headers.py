@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sktraffic.packets._bytes import be16, be32, window
+from sktraffic.packets._bytes import be16, window
 from sktraffic.packets._table import PacketTable
 
 __all__ = ["ICMP", "ICMPV6", "SCTP", "TCP", "UDP", "parse_headers"]
@@ -10,13 +10,13 @@ __all__ = ["ICMP", "ICMPV6", "SCTP", "TCP", "UDP", "parse_headers"]
 ICMP, TCP, UDP, DCCP, GRE, ESP, AH, ICMPV6, SCTP, UDP_LITE = (
     1, 6, 17, 33, 47, 50, 51, 58, 132, 136,
 )  # fmt: skip
-FRAGMENT = 44
+FRAGMENT, NO_NEXT_HEADER = 44, 59
 # what is stepped over: hop-by-hop, routing, fragment, destination options, mobility, host
 # identity, shim6 (all of IPv6), and authentication
 EXTENSIONS = np.zeros(256, dtype=bool)
 EXTENSIONS[[0, 43, FRAGMENT, AH, 60, 135, 139, 140]] = True
-MAX_EXTENSIONS = 8
-# bytes of the transport headers whose size is fixed
+MAX_EXTENSIONS = 16
+# bytes of the transport headers; TCP's at least
 HEADER_SIZE = np.zeros(256, np.int64)
 for _number, _size in {ICMP: 8, TCP: 20, UDP: 8, DCCP: 12, GRE: 4, ESP: 8, ICMPV6: 8, SCTP: 12,
                        UDP_LITE: 8}.items():  # fmt: skip
@@ -35,14 +35,16 @@ def parse_headers(data, at, stop, wire=None):
         Packet i has its IP header at ``at[i]``, and ``data[at[i]:stop[i]]`` was captured of it.
     wire : ndarray of shape (n_packets,), int64, optional
         Bytes from the IP header on that were on the wire: the packet's size where its own length
-        field is empty (segmentation offload). By default what was captured.
+        field is empty (segmentation offload) or less than its header. By default what was
+        captured.
 
     Returns
     -------
     PacketTable
         `version` is 0 where there is no IP header with both addresses. `record`, `time`, `vlan`
         and `tunnel` are left blank, `wire` is as given. A protocol behind extension headers that
-        were cut is the number of the header that was cut.
+        were cut is the number of the header that was cut, with unknown ports (-1); a transport
+        header that is longer than its packet is no header: ports 0.
 
     Examples
     --------
@@ -54,47 +56,97 @@ def parse_headers(data, at, stop, wire=None):
     >>> table.src_port, table.dst_port, table.payload, table.payload_size
     (array([55555], dtype=int32), array([53], dtype=int32), array([28]), array([2]))
     """
+    captured = np.maximum(stop - at, 0)
+    wire = captured if wire is None else wire
+    words = _header_words(data, at, stop)
     table = PacketTable.blank(len(at))
-    table.data = data
-    rows = window(data, at, stop, 40)
-    captured = stop - at
-    wire = np.maximum(captured, 0) if wire is None else wire
-    four = (rows[:, 0] >> 4 == 4) & (captured >= 20)
-    six = (rows[:, 0] >> 4 == 6) & (captured >= 40)
-    header = np.where(four, (rows[:, 0] & 15).astype(np.int64) * 4, 40)
-    told = np.where(four, be16(rows, 2), be16(rows, 4) + 40)
-    empty = (told < header) | (six & (told == 40) & (rows[:, 6] != 59))
-    table.wire, table.at = wire, at
-    table.size = np.where(four | six, np.where(empty, wire, told), 0)
-    table.stop = np.where(four | six, np.minimum(stop, at + table.size), stop)
-    table.version = (four * 4 + six * 6).astype(np.uint8)
-    table.ttl = np.where(four, rows[:, 8], np.where(six, rows[:, 7], -1)).astype(np.int32)
-    _addresses(table, rows, four)
-    bits = np.where(four, be16(rows, 6), 0)
-    table.fragment = np.where(bits & 0x1FFF, 2, np.where(bits & 0x2000, 1, 0)).astype(np.uint8)
-    table.protocol = np.where(four, rows[:, 9], np.where(six, rows[:, 6], 0)).astype(np.uint8)
+    table.data, table.at, table.wire = data, at, wire
+    first = words[0]
+    version = first >> 28
+    size = (first & 0xFFFF).astype(np.int64)
+    header = ((first >> 22) & 0x3C).astype(np.int64)
+    # as if all were IPv4; rows with anything else are then written anew
+    table.version = version.astype(np.uint8)
+    table.protocol = (words[2] >> 16).astype(np.uint8)
+    table.ttl = (words[2] >> 24).astype(np.int32)
+    table.src, table.dst = np.zeros((2, len(at), 2), np.uint64)
+    table.src[:, 1], table.dst[:, 1] = words[3], words[4]
     table.transport = at + header
-    broken = ~(four | six) | (header < 20) | (table.transport > table.stop)
-    _skip_extensions(table, broken)
-    table.ip_header_size = np.where(four | six, table.transport - at, -1).astype(np.int32)
-    table.transport_size = np.maximum(at + table.size - table.transport, 0)
-    table.transport = np.minimum(table.transport, table.stop)
-    _transport(table, broken)
+    fragments = np.flatnonzero((words[1] & 0x3FFF != 0) & (version == 4))
+    if len(fragments):
+        later = words[1, fragments] & 0x1FFF != 0
+        table.fragment[fragments] = 1 + later
+        table.fragment_id[fragments] = words[1, fragments] >> 16
+    six = np.flatnonzero(version == 6)
+    if len(six):
+        _read_ipv6(table, six, words, size, header)
+    empty = np.flatnonzero(size < header)
+    size[empty] = np.maximum(wire[empty], 0)
+    table.size, table.stop = size, np.minimum(stop, at + size)
+    # odd: anything whose transport header is not the 20 bytes behind the first 20
+    odd = (version != 4) | (header != 20) | (captured < 20) | (table.protocol == AH)
+    broken = np.zeros(len(at), bool)
+    if odd.any():
+        odd = np.flatnonzero(odd)
+        _read_odd(table, odd, words, broken, header, captured)
+    table.ip_header_size = (table.transport - at).astype(np.int32)
+    table.transport_size = np.maximum(at + size - table.transport, 0)
+    np.minimum(table.transport, table.stop, out=table.transport)
+    _read_transport(table, words[5:], broken)
     return table
 
 
-def _addresses(table, rows, four):
-    six = table.version == 6
-    parts = rows[:, 8:40].copy().view(">u8").astype(np.uint64)
-    parts[~six] = 0
-    parts[four, 1], parts[four, 3] = be32(rows[four], 12), be32(rows[four], 16)
-    table.src, table.dst = parts[:, :2], parts[:, 2:]
+def _header_words(data, at, stop):
+    """Copy the first 40 bytes of each packet as ten native words; (10, n) uint32."""
+    inside = bool(len(at)) and int(at.max()) + 40 <= len(data) and int(at.min()) >= 0
+    # bytes behind a packet's own are never looked at: what tells is how many it has
+    rows = window(data, at, at + 40 if inside else stop, 40)
+    return rows.view(">u4").T.astype(np.uint32, order="C")
 
 
-def _skip_extensions(table, broken):
-    """Step over extension headers in place; marks those that are cut as broken."""
-    extended = EXTENSIONS[table.protocol] & ((table.version == 6) | (table.protocol == AH))
-    rows = np.flatnonzero(extended & ~broken & (table.fragment < 2))
+def _read_ipv6(table, rows, words, size, header):
+    """Write the rows of IPv6 packets anew."""
+    own = words[:, rows]
+    size[rows] = (own[1] >> 16).astype(np.int64) + 40
+    header[rows] = 40
+    protocol = (own[1] >> 8).astype(np.uint8)
+    # a length of 0 is what segmentation offload leaves, unless nothing is said to follow
+    size[rows] = np.where((own[1] >> 16 == 0) & (protocol != NO_NEXT_HEADER), 0, size[rows])
+    table.protocol[rows] = protocol
+    table.ttl[rows] = own[1] & 0xFF
+    high = own.astype(np.uint64) << np.uint64(32)
+    for column, low, high_word in (("src", 3, 2), ("dst", 7, 6)):
+        addresses = getattr(table, column)
+        addresses[rows, 0] = high[high_word] | own[low]
+        addresses[rows, 1] = high[high_word + 2] | own[low + 2]
+    table.transport[rows] = table.at[rows] + 40
+
+
+def _read_odd(table, rows, words, broken, header, captured):
+    """Find the transport headers that are not where most are, and headers that are none."""
+    version = table.version[rows]
+    addressed = captured[rows] >= np.where(version == 6, 40, 20)
+    none = rows[~addressed | ((version != 4) & (version != 6))]
+    table.version[none] = 0
+    table.size[none] = 0
+    table.stop[none] = np.minimum(table.stop[none], table.at[none] + captured[none])
+    table.src[none] = table.dst[none] = 0
+    table.fragment[none], table.fragment_id[none] = 0, -1
+    table.transport[rows] = table.at[rows] + np.maximum(header[rows], 20)
+    broken[rows] = (
+        (table.version[rows] == 0)
+        | (header[rows] < 20)
+        | (table.transport[rows] > table.stop[rows])
+    )
+    _skip_extensions(table, rows[~broken[rows] & (table.fragment[rows] < 2)], broken)
+    head = window(table.data, table.transport[rows], table.stop[rows], 20)
+    words[5:, rows] = head.view(">u4").T
+
+
+def _skip_extensions(table, rows, broken):
+    """Step over extension headers in place; marks packets in which one is cut as broken."""
+    extended = EXTENSIONS[table.protocol[rows]]
+    rows = rows[extended & ((table.version[rows] == 6) | (table.protocol[rows] == AH))]
     for _ in range(MAX_EXTENSIONS):
         if not len(rows):
             return
@@ -105,49 +157,73 @@ def _skip_extensions(table, broken):
         length = np.where(kind == AH, (head[:, 1].astype(np.int64) + 2) * 4, length)
         length = np.where(kind == FRAGMENT, 8, length)
         whole = at + length <= end
-        broken[rows] |= ~whole
+        broken[rows[~whole]] = True
         rows, head, kind, at, length = (x[whole] for x in (rows, head, kind, at, length))
-        bits = np.where(kind == FRAGMENT, be16(head, 2), 0)
-        part = np.where(bits >> 3, 2, bits & 1).astype(np.uint8)
-        table.fragment[rows] = np.maximum(table.fragment[rows], part)
+        part = kind == FRAGMENT
+        bits = np.where(part, be16(head, 2), 0)
+        is_part = bits & 0xFFF9 != 0
+        table.fragment[rows[is_part]] = np.where(bits >> 3 != 0, 2, 1)[is_part]
+        number = head[:, 4:8].copy().view(">u4")[:, 0]
+        table.fragment_id[rows[is_part]] = number[is_part]
         table.protocol[rows] = head[:, 0]
         table.transport[rows] = at + length
-        rows = rows[EXTENSIONS[head[:, 0]] & (table.fragment[rows] < 2)]
+        going = EXTENSIONS[head[:, 0]] & (table.fragment[rows] < 2)
+        rows = rows[going & ((table.version[rows] == 6) | (head[:, 0] == AH))]
     broken[rows] = True
 
 
-def _transport(table, broken):
-    head = window(table.data, table.transport, table.stop, 20)
-    protocol, later = table.protocol, table.fragment == 2
+def _read_transport(table, words, broken):
+    """Read ports, TCP's fields and the payload; `words` are the transport headers', (5, n)."""
+    protocol = table.protocol
     room = table.stop - table.transport
-    upper = ~broken & ~later
-    size = HEADER_SIZE[protocol]
-    tcp = upper & (protocol == TCP)
-    size = np.where(tcp, (head[:, 12] >> 4).astype(np.int64) * 4, size)
-    least = np.where(tcp, 20, HEADER_SIZE[protocol])
-    # the packet itself is too short for the header: malformed, not cut
-    short = upper & (table.transport_size < least)
-    ports = upper & HAS_PORTS[protocol] & ~short
-    known = ports & (room >= 4)
-    unknown = (ports & ~known) | (broken & (table.version > 0))
-    for name, column in (("src_port", 0), ("dst_port", 2)):
-        port = np.where(known, be16(head, column), np.where(unknown, -1, 0))
-        setattr(table, name, port.astype(np.int32))
-    ok = upper & ~short & (room >= least) & (size >= least)
-    with_flags = tcp & ~short & (room >= 14)
-    table.flags = np.where(with_flags, head[:, 13], np.where(tcp & ~short, -1, 0)).astype(np.int16)
-    table.flags[broken] = -1
-    whole = tcp & ok
-    table.seq = np.where(whole, be32(head, 4), -1)
-    table.ack = np.where(whole, be32(head, 8), -1)
-    table.window = np.where(whole, be16(head, 14), -1).astype(np.int32)
-    table.transport_header_size = np.where(ok, size, -1).astype(np.int32)
-    rest = np.maximum(table.transport_size - size, 0)
-    table.payload_size = np.where(ok, rest, np.where(later, table.transport_size, -1))
-    table.payload_size[short] = 0
+    least = HEADER_SIZE[protocol]
+    size = least
+    tcp = protocol == TCP
+    if tcp.any():
+        size = np.where(tcp, (words[3] >> 26) & 0x3C, least).astype(np.int64)
+    ports = HAS_PORTS[protocol]
+    ok = (room >= least) & (size >= least) & (table.transport_size >= least)
+    table.src_port = np.where(ports, words[0] >> 16, 0).astype(np.int32)
+    table.dst_port = np.where(ports, words[0] & 0xFFFF, 0).astype(np.int32)
+    table.flags = np.where(tcp, (words[3] >> 16) & 0xFF, 0).astype(np.int16)
+    table.seq = np.where(tcp, words[1], np.int64(-1))
+    table.ack = np.where(tcp, words[2], np.int64(-1))
+    table.window = np.where(tcp, words[3] & 0xFFFF, np.int64(-1)).astype(np.int32)
+    table.transport_header_size = size.astype(np.int32)
+    table.payload_size = np.maximum(table.transport_size - size, 0)
+    table.payload = np.minimum(table.transport + size, table.stop)
+    rows = np.flatnonzero(~ok | broken | (table.fragment == 2))
+    if len(rows):
+        _correct(table, rows, ports, tcp, room, least, broken)
     # UDP may end before IP does
-    told = be16(head, 4)
+    told = words[1] >> 16
     ends = table.transport + told
-    shorter = (protocol == UDP) & ok & (told >= 8) & (ends < table.stop)
-    table.stop = np.where(shorter, ends, table.stop)
-    table.payload = np.where(ok, np.minimum(table.transport + size, table.stop), table.stop)
+    shorter = np.flatnonzero((protocol == UDP) & (told >= 8) & (ends < table.stop))
+    shorter = shorter[table.transport_header_size[shorter] > 0]
+    table.stop[shorter] = ends[shorter]
+    np.minimum(table.payload, table.stop, out=table.payload)
+
+
+def _correct(table, rows, ports, tcp, room, least, broken):
+    """Write the rows of packets without a whole transport header anew."""
+    broken, room = broken[rows], room[rows]
+    later = table.fragment[rows] == 2
+    # the packet itself ends before its header would: malformed, not cut
+    short = ~broken & ~later & (table.transport_size[rows] < least[rows])
+    cut = ~broken & ~later & ~short
+    known = (table.version[rows] > 0).astype(bool)
+    unknown = (broken & known) | (cut & ports[rows] & (room < 4))
+    for name in ("src_port", "dst_port"):
+        port = np.where(cut & ports[rows], getattr(table, name)[rows], 0)
+        getattr(table, name)[rows] = np.where(unknown, -1, port)
+    flags = np.where(cut & tcp[rows] & (room >= 14), table.flags[rows], 0)
+    table.flags[rows] = np.where(broken | (cut & tcp[rows] & (room < 14)), -1, flags)
+    for name in ("seq", "ack", "window", "transport_header_size"):
+        getattr(table, name)[rows] = -1
+    table.payload_size[rows] = np.select([later, short], [table.transport_size[rows], 0], -1)
+    table.payload[rows] = np.where(later, table.transport[rows], table.stop[rows])
+    without = rows[~known]
+    for name in ("ttl", "ip_header_size"):
+        getattr(table, name)[without] = -1
+    table.protocol[without] = 0
+    table.transport_size[without] = 0

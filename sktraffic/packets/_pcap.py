@@ -1,82 +1,118 @@
 """Classic pcap files: both byte orders, micro- and nanoseconds, 16- and 24-byte record headers."""
 
+import re
 import struct
 
 import numpy as np
 
-from sktraffic.packets._records import MAXIMUM_LENGTH, RecordBlock, Window, close, columns
+from sktraffic.packets._bytes import numbers
+from sktraffic.packets._records import MAXIMUM_LENGTH, RecordBlock
+from sktraffic.packets._walk import Chain, record_starts
+
+__all__ = ["read_pcap"]
 
 MAGIC = {  # magic number -> (nanoseconds per unit of the fraction, bytes of a record header)
     0xA1B2C3D4: (1000, 16),
     0xA1B23C4D: (1, 16),
     0xA1B2CD34: (1000, 24),  # Kuznetzov's variant
 }
+FILE_HEADER = 24
+# the upper bits of the link type say how long the frame check sequences are
+LINK_TYPE = 0x03FFFFFF
 
 
-def read_classic(file, facts):
-    head = file.read(24)
-    if len(head) < 24:
-        facts.unread_bytes, facts.damage = len(head), "the file header is cut"
+def read_pcap(window, facts):
+    """Yield the records of a classic file, whose first bytes are in the window."""
+    if len(window) < FILE_HEADER:
+        window.advance(0, FILE_HEADER)
+    if len(window) < FILE_HEADER:
+        facts.unread_bytes, facts.damage = len(window), "the file header is cut"
         return
+    head = bytes(window.data[:FILE_HEADER])
     order = "<" if struct.unpack("<I", head[:4])[0] in MAGIC else ">"
     magic, *_, snap_length, network = struct.unpack(order + "IHHiIII", head)
     unit, header_size = MAGIC[magic]
-    link_type = network & 0x0FFFFFFF
+    link_type = network & LINK_TYPE
     facts.link_types.add(link_type)
     limit = max(MAXIMUM_LENGTH, snap_length if snap_length <= 0x7FFFFFFF else 0)
-    record = [(name, order + "u4") for name in ("seconds", "fraction", "captured", "wire")]
-    length_at = struct.Struct(order + "I").unpack_from
-    window = Window(file)
-    position = window.advance(0, header_size)
-    if header_size == 16 and _looks_long(window.data, length_at, limit):
-        header_size, facts.long_headers = 24, True
-    while len(window.data) - position > 0:
-        data, positions = window.data, []
-        end = len(data)
-        need = header_size
-        while position + header_size <= end:
-            captured = length_at(data, position + 8)[0]
-            if captured > limit:
-                facts.damage = f"a record claims {captured} captured bytes"
-                break
-            if position + header_size + captured > end:
-                need = header_size + captured
-                break
-            positions.append(position)
-            position += header_size + captured
-        if positions:
-            rows = columns(data, positions, record)
-            seconds, fraction, captured, wire = (rows[name].astype(np.int64) for name, _ in record)
-            yield RecordBlock(
-                seconds * 10**9 + fraction * unit,
-                captured,
-                wire,
-                np.full(len(rows), link_type),
-                np.asarray(positions) + header_size,
-                data,
-            )
+    position, need = FILE_HEADER, header_size
+    if len(window) < position + need:
+        position = window.advance(position, need)
+    if header_size == 16 and _looks_long(window, position, order, limit):
+        header_size = 24
+        facts.remark("record headers of 24 bytes under the magic number of 16-byte ones")
+    if unit == 1000 and _looks_nano(window, position, order, header_size, limit):
+        unit = 1
+        facts.remark(
+            "the magic number says microseconds, but fractions of a second go beyond a million: "
+            "they are read as nanoseconds"
+        )
+    while len(window) - position > 0:
+        chain = _chain(window.data, position, order, header_size, limit)
+        starts, position, claimed = record_starts(window.data, position, window.end, chain)
+        if len(starts):
+            yield _block(window.data, starts, order, unit, header_size, link_type)
+        if claimed is not None:
+            facts.damage = f"a record claims {claimed} captured bytes"
         if facts.damage or window.ended:
             break
+        need = header_size
+        if position + 12 <= window.end:
+            need += struct.unpack_from(order + "I", window.data, position + 8)[0]
         position = window.advance(position, need)
-    close(file, window, position, facts)
+    window.close(position, facts)
 
 
-def _looks_long(data, length_at, limit, probe=20):
+def _chain(data, position, order, header_size, limit):
+    # the upper byte of the seconds is the same for half a year; lengths are below 2**18
+    mark_at = 3 if order == "<" else 0
+    upper = re.escape(bytes(data[position + mark_at : position + mark_at + 1]))
+    lengths = rb"..[\x00-\x03]\x00" if order == "<" else rb"\x00[\x00-\x03].."
+    mark = upper + b"." * (7 - mark_at) + lengths * 2
+    return Chain(header_size, 8, header_size, 0, limit, 1, order, mark, mark_at)
+
+
+def _block(data, starts, order, unit, header_size, link_type):
+    """Read the record headers at `starts`."""
+    # all fields of a header as one item, then field after field in native byte order
+    head = numbers(data, "V16")[starts].view(f"{order}u4").reshape(-1, 4)
+    seconds, fraction, captured, wire = head.T.astype(np.int64)
+    return RecordBlock(
+        seconds * 10**9 + fraction * unit,
+        captured,
+        wire,
+        np.broadcast_to(np.int64(link_type), len(starts)),
+        starts + header_size,
+        data,
+    )
+
+
+def _first_headers(window, position, order, header_size, limit, probe):
+    """Read the first record headers, as far as their lengths make sense; and whether all do."""
+    heads = []
+    while len(heads) < probe and position + header_size <= window.end:
+        head = struct.unpack_from(order + "4I", window.data, position)
+        if head[2] > min(limit, head[3]):
+            return heads, False
+        heads.append(head)
+        position += header_size + head[2]
+    return heads, True
+
+
+def _looks_long(window, position, order, limit, probe=20):
     """Say whether records make sense with 24-byte headers only.
 
     Some writers put the longer header of Kuznetzov's variant under the standard magic number.
     Read as 16 bytes, a packet's length comes out absurd within the first records.
     """
+    if _first_headers(window, position, order, 16, limit, probe)[1]:
+        return False
+    heads, sound = _first_headers(window, position, order, 24, limit, probe)
+    return sound and bool(heads)
 
-    def sound(header_size):
-        position = 0
-        for _ in range(probe):
-            if position + header_size > len(data):
-                return position > 0
-            captured, wire = length_at(data, position + 8)[0], length_at(data, position + 12)[0]
-            if captured > min(limit, wire):
-                return False
-            position += header_size + captured
-        return True
 
-    return not sound(16) and sound(24)
+def _looks_nano(window, position, order, header_size, limit, probe=20):
+    """Say whether most of the first fractions are too large to be microseconds."""
+    heads, _ = _first_headers(window, position, order, header_size, limit, probe)
+    beyond = [head[1] >= 10**6 for head in heads]
+    return 2 * sum(beyond) > len(beyond)

@@ -1,25 +1,82 @@
-"""Files to packet tables, with an account of every record."""
+"""Captures to packet tables, with an account of every record."""
 
+import contextlib
 import os
 
 import numpy as np
 
-from sktraffic.packets import _pcap, _pcapng
+from sktraffic.packets._bytes import number_at
+from sktraffic.packets._fragments import FragmentJoiner, fragment_keys
 from sktraffic.packets._headers import parse_headers
-from sktraffic.packets._link import network_offset
-from sktraffic.packets._records import FileFacts, capture_format
+from sktraffic.packets._kinds import (
+    CAUSES,
+    CUT,
+    FOUND,
+    LATER_FRAGMENT,
+    MALFORMED,
+    TUNNEL_FRAGMENT,
+)
+from sktraffic.packets._link import find_ip
+from sktraffic.packets._open import open_capture
+from sktraffic.packets._pcap import read_pcap
+from sktraffic.packets._pcapng import read_pcapng
+from sktraffic.packets._records import FileFacts, Window, capture_format
+from sktraffic.packets._tunnels import TUNNELS, decode_tunnels
 
-__all__ = ["PacketReader", "read_packets"]
+__all__ = ["PacketReader", "read_packets", "read_records"]
+
+# packets that are parsed together: their headers stay in the processor's cache
+ROWS = 1 << 14
 
 
-def read_packets(source, *, decode_tunnels=True):
+def read_records(source, facts):
+    """Walk the record headers of a capture.
+
+    Parameters
+    ----------
+    source : str, path-like or binary file
+        See :func:`read_packets`.
+    facts : FileFacts
+        Filled on the way; complete when the iterator is exhausted.
+
+    Yields
+    ------
+    RecordBlock
+        In the order of the file. A damaged or cut file ends early: `facts` says where and how.
+
+    Raises
+    ------
+    ValueError
+        If the file is neither pcap nor pcapng.
+    """
+    with open_capture(source, facts) as file:
+        window = Window(file)
+        window.advance(0, 4)
+        head = bytes(window.data[: min(window.end, 8)])
+        facts.format = capture_format(head)
+        if not facts.format:
+            raise ValueError(f"first bytes {head.hex(' ') or '(none)'}")
+        read = read_pcap if facts.format == "pcap" else read_pcapng
+        for block in read(window, facts):
+            facts.add(block)
+            yield block
+
+
+def read_packets(source, *, decode_tunnels=True, join_fragments=True):
     """Read the packets of a capture.
 
     Parameters
     ----------
     source : str, path-like, binary file, or iterable of RecordBlock
+        A pcap or pcapng file, compressed (gzip, bzip2, xz, Zstandard) or not, a pipe, "-" for
+        standard input, an open file, or records from elsewhere. A file is read once, from front
+        to back, in bounded memory.
     decode_tunnels : bool, default=True
-        Whether packets in tunnels stand for themselves, not for the tunnel.
+        Whether packets in tunnels stand for themselves; see `TUNNELS`. Otherwise the tunnel's
+        packets do.
+    join_fragments : bool, default=True
+        Whether the later fragments of a datagram get the ports of its first one. Otherwise they
+        are left out, as nfstream does, and counted as ``"later_fragment"``.
 
     Returns
     -------
@@ -29,9 +86,19 @@ def read_packets(source, *, decode_tunnels=True):
     Raises
     ------
     ValueError
-        If the file is neither pcap nor pcapng.
+        If the file is neither pcap nor pcapng (as the iteration begins).
+
+    Examples
+    --------
+    >>> from sktraffic.datasets import lab_captures
+    >>> from sktraffic.packets import PacketTable, read_packets
+    >>> paths, _ = lab_captures()
+    >>> reader = read_packets(paths[0])
+    >>> packets = PacketTable.concatenate(reader)
+    >>> len(packets) == reader.facts.packets, reader.facts.link_types
+    (True, {1})
     """
-    return PacketReader(source, decode_tunnels=decode_tunnels)
+    return PacketReader(source, decode_tunnels=decode_tunnels, join_fragments=join_fragments)
 
 
 class PacketReader:
@@ -40,12 +107,15 @@ class PacketReader:
     Attributes
     ----------
     facts : FileFacts
-        What the file showed so far, and why records gave no packet.
+        What the capture showed so far, and why records gave no packet. When the iteration has
+        ended, every record is accounted for.
     """
 
-    def __init__(self, source, *, decode_tunnels=True):
+    def __init__(self, source, *, decode_tunnels=True, join_fragments=True):
         self.facts = FileFacts()
-        self._decode_tunnels = decode_tunnels
+        self._decode_tunnels, self._join = decode_tunnels, join_fragments
+        self._fragments = FragmentJoiner()
+        self._first = 0  # number of the next block's first record
         self._tables = self._read(source)
 
     def __iter__(self):
@@ -54,44 +124,72 @@ class PacketReader:
     def __next__(self):
         return next(self._tables)
 
+    def close(self):
+        """Stop reading and close the file."""
+        self._tables.close()
+
     def _read(self, source):
-        if isinstance(source, str | os.PathLike):
-            with open(source, "rb") as file:
-                yield from map(self._table, records_of(file, self.facts))
-        elif hasattr(source, "read"):
-            yield from map(self._table, records_of(source, self.facts))
+        if isinstance(source, str | os.PathLike) or hasattr(source, "read"):
+            blocks = read_records(source, self.facts)
         else:
-            for block in source:
-                self.facts.add(block)
-                yield self._table(block)
+            blocks = self._counted(source)
+        with contextlib.closing(blocks):
+            for block in blocks:
+                # of a block without records an empty table: a source of live records is idle
+                for first in range(0, max(len(block), 1), ROWS):
+                    yield self._table(block, slice(first, first + ROWS))
+                self._first += len(block)
+        self.facts.check()
 
-    def _table(self, block):
-        first = self.facts.records - len(block)
+    def _counted(self, blocks):
+        for block in blocks:
+            self.facts.add(block)
+            yield block
+
+    def _table(self, block, rows):
+        """Parse some records of a block."""
         data = np.frombuffer(block.data, np.uint8)
-        offset, vlan, _ = network_offset(data, block.at, block.captured, block.link_type)
-        found = np.flatnonzero(offset >= 0)
-        at = block.at[found] + offset[found]
-        stop = block.at[found] + block.captured[found]
-        table = parse_headers(data, at, stop, block.wire[found] - offset[found])
-        table.record, table.time = first + found, block.time[found]
-        table.wire, table.vlan = block.wire[found], vlan[found].astype(np.int32)
-        self.facts.count("no IP", len(block) - len(found))
-        whole = table.version > 0
-        self.facts.count("cut IP header", int((~whole).sum()))
-        return table if whole.all() else table.take(whole)
+        start = block.at[rows]
+        stop = start + block.captured[rows]
+        at, vlan, state = find_ip(data, start, stop, block.link_type[rows])
+        # bytes on the wire from the IP header on
+        wire = block.wire[rows]
+        table = parse_headers(data, at, stop, wire - (at - start))
+        table.record = np.arange(len(at)) + (self._first + rows.start)
+        table.time, table.wire, table.vlan = block.time[rows], wire, vlan
+        lost = np.flatnonzero((state != FOUND) | (table.version == 0))
+        if len(lost):
+            none = lost[state[lost] == FOUND]
+            version = number_at(data, at[none], stop[none], np.uint8) >> 4
+            state[none] = np.where((version == 4) | (version == 6), CUT, MALFORMED)
+            for cause, name in CAUSES.items():
+                self.facts.count(name, np.count_nonzero(state == cause))
+            table = table.take(state == FOUND)
+        outer = table.take(np.flatnonzero(table.fragment == 1))
+        inside = self._look_inside(table) if self._decode_tunnels else np.empty(0, np.int64)
+        table = self._follow_fragments(table, outer, inside)
+        self.facts.packets += len(table)
+        return table
 
+    def _look_inside(self, table):
+        """Take packets out of their tunnels; rows that were in one."""
+        rows = decode_tunnels(table)
+        counts = np.bincount(table.tunnel[rows], minlength=len(TUNNELS))
+        for number in np.flatnonzero(counts).tolist():
+            name = TUNNELS[number]
+            self.facts.tunnelled[name] = self.facts.tunnelled.get(name, 0) + int(counts[number])
+        return rows
 
-def records_of(file, facts):
-    """Walk the record headers of an open file."""
-    head = file.read(24)
-    facts.format = capture_format(head)
-    file.seek(0)
-    if facts.format == "pcap":
-        blocks = _pcap.read_classic(file, facts)
-    elif facts.format == "pcapng":
-        blocks = _pcapng.read_pcapng(file, facts)
-    else:
-        raise ValueError(f"first bytes {head[:8].hex(' ') or '(none)'}")
-    for block in blocks:
-        facts.add(block)
-        yield block
+    def _follow_fragments(self, table, outer, inside):
+        """Join fragments, or leave the later ones out; `outer` are first ones before decoding."""
+        decoded = np.flatnonzero(np.isin(outer.record, table.record[inside]))
+        if not self._join:
+            lost = np.flatnonzero(table.fragment == 2)
+            self.facts.count(LATER_FRAGMENT, len(lost))
+        else:
+            rows = np.searchsorted(table.record, outer.record[decoded])
+            joined, alone, lost = self._fragments.join(table, rows, fragment_keys(outer, decoded))
+            self.facts.joined_fragments += len(joined)
+            self.facts.lone_fragments += len(alone)
+            self.facts.count(TUNNEL_FRAGMENT, len(lost))
+        return table.take(np.delete(np.arange(len(table)), lost)) if len(lost) else table

@@ -51,6 +51,8 @@ class PacketTable:
         (extension headers count for IP); -1 where there is none, or it is cut off.
     fragment : uint8
         0 a whole datagram, 1 a first fragment, 2 a later one.
+    fragment_id : int64
+        What the fragments of a datagram have in common, besides its addresses; -1 for whole ones.
     tunnel : uint8
         What the packet was in, an index into `TUNNELS`; 0 for no tunnel.
     at, transport, payload, stop : int64
@@ -81,6 +83,7 @@ class PacketTable:
     ip_header_size: np.ndarray
     transport_header_size: np.ndarray
     fragment: np.ndarray
+    fragment_id: np.ndarray
     tunnel: np.ndarray
     at: np.ndarray
     transport: np.ndarray
@@ -118,6 +121,11 @@ class PacketTable:
         """
         columns = {name: getattr(self, name)[rows] for name in _COLUMNS}
         return PacketTable(**columns, data=self.data)
+
+    def put(self, rows, table):
+        """Write the rows of another table of the same bytes over some of this one's, in place."""
+        for name in _COLUMNS:
+            getattr(self, name)[rows] = getattr(table, name)
 
     @staticmethod
     def concatenate(tables):
@@ -161,6 +169,7 @@ _COLUMNS = {
     "ip_header_size": (np.int32, -1),
     "transport_header_size": (np.int32, -1),
     "fragment": (np.uint8, 0),
+    "fragment_id": (np.int64, -1),
     "tunnel": (np.uint8, 0),
     "at": (np.int64, 0),
     "transport": (np.int64, 0),

@@ -20,7 +20,7 @@ def test_fields_of_a_packet(tmp_path):
         "payload_size": 4, "version": 4, "protocol": 17, "src": [0, 0x0A000001],
         "dst": [0, 0x0A000002], "src_port": 1000, "dst_port": 53, "vlan": 9, "flags": 0,
         "seq": -1, "ack": -1, "ttl": 64, "window": -1, "ip_header_size": 20,
-        "transport_header_size": 8, "fragment": 0, "tunnel": 0, "at": start,
+        "transport_header_size": 8, "fragment": 0, "fragment_id": -1, "tunnel": 0, "at": start,
         "transport": start + 20, "payload": start + 28, "stop": start + 32,
     }  # fmt: skip
     assert bytes(table.data[start : start + 32]) == packet
@@ -36,7 +36,7 @@ def test_records_without_a_packet_are_counted_by_cause(tmp_path):
     reader = read_packets(path)
     table = PacketTable.concatenate(reader)
     assert table.record.tolist() == [0, 3]
-    assert reader.facts.causes == {"no IP": 1, "cut IP header": 1}
+    assert reader.facts.causes == {"not_ip": 1, "cut_header": 1}
     assert len(table) + sum(reader.facts.causes.values()) == reader.facts.records
 
 
