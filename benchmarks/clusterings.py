@@ -55,13 +55,13 @@ def load(source, label_column=None, cache=None):
 
 
 def clusterers(seed, max_samples):
-    """Return the three of the paper, and the variants."""
+    """Return the three of the paper, the elbow by its rule, and the variants."""
     return {
-        "KMeans": ElbowKMeans(random_state=seed),
+        "KMeans": ElbowKMeans(scale="linear", random_state=seed),
         "DBSCAN": OPTICSDBSCAN(max_samples=max_samples, random_state=seed),
-        "GMM": ElbowGaussianMixture(random_state=seed),
-        "KMeans, log elbow": ElbowKMeans(scale="log", random_state=seed),
-        "GMM, log elbow": ElbowGaussianMixture(scale="log", random_state=seed),
+        "GMM": ElbowGaussianMixture(scale="linear", random_state=seed),
+        "KMeans, log elbow": ElbowKMeans(random_state=seed),
+        "GMM, log elbow": ElbowGaussianMixture(random_state=seed),
         "DBSCAN, 10 % quantile": OPTICSDBSCAN(
             eps_rule=0.1, max_samples=max_samples, random_state=seed
         ),

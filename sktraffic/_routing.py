@@ -1,9 +1,11 @@
-"""Groups on their way into an estimator or a Pipeline."""
+"""Groups and weights on their way into an estimator inside another one."""
 
 from sklearn import get_config
 from sklearn.utils.validation import has_fit_parameter
 
-__all__ = ["group_params"]
+from sktraffic._compat import _num_samples, _safe_indexing
+
+__all__ = ["cut_fit_params", "group_params"]
 
 
 def group_params(estimator, groups):
@@ -32,7 +34,35 @@ def group_params(estimator, groups):
     if get_config()["enable_metadata_routing"]:
         wanted = estimator.get_metadata_routing().consumes("fit", ["groups"])
         return {"groups": groups} if wanted else {}
-    name, last = getattr(estimator, "steps", [(None, estimator)])[-1]
-    if last in (None, "passthrough") or not has_fit_parameter(last, "groups"):
+    prefix = ""
+    while hasattr(estimator, "steps"):
+        name, estimator = estimator.steps[-1]
+        prefix += f"{name}__"
+    if estimator in (None, "passthrough") or not has_fit_parameter(estimator, "groups"):
         return {}
-    return {f"{name}__groups" if name else "groups": groups}
+    return {f"{prefix}groups": groups}
+
+
+def cut_fit_params(fit_params, n_samples, rows):
+    """Take the given rows of those parameters that hold one value a sample.
+
+    Parameters
+    ----------
+    fit_params : dict
+    n_samples : int
+    rows : ndarray of int
+
+    Returns
+    -------
+    dict
+    """
+    return {
+        name: _safe_indexing(value, rows) if _is_aligned(value, n_samples) else value
+        for name, value in fit_params.items()
+    }
+
+
+def _is_aligned(value, n_samples):
+    if isinstance(value, str | dict) or not (hasattr(value, "__len__") or hasattr(value, "shape")):
+        return False
+    return _num_samples(value) == n_samples

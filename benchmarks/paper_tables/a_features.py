@@ -59,7 +59,8 @@ def run(unit, settings, folder):
     forest = {"n_estimators": settings["trees"], "top_k": TOP, "random_state": seed}
     Z = make_preprocessor().set_output(transform="pandas").fit_transform(X)
     Z.columns = [name.split("__")[-1] for name in Z.columns]
-    clusters = ForestSelector(clusterer=ElbowKMeans(random_state=seed), **forest).fit(Z)
+    kmeans = ElbowKMeans(scale="linear", random_state=seed)  # the rule of the paper
+    clusters = ForestSelector(clusterer=kmeans, **forest).fit(Z)
     classes = ForestSelector(**forest).fit(X, data.y)
     rows = scored("clusters", None, Z.columns, clusters.feature_importances_)
     rows += scored("classes", None, X.columns, classes.feature_importances_)

@@ -73,7 +73,8 @@ def compare_clusterings(
         True classes; adds a column that says how well the clusters agree with them.
     clusterers : dict of str to estimator, optional
         Name and clusterer; each is cloned. By default `ElbowKMeans` ("KMeans"), `OPTICSDBSCAN`
-        ("DBSCAN") and `ElbowGaussianMixture` ("GMM").
+        ("DBSCAN") and `ElbowGaussianMixture` ("GMM"). The paper's own rule for the elbow is their
+        ``scale="linear"``.
     silhouette_samples : int or None, default=5000
         Rows drawn for the silhouette, whose cost grows with the square of their number. None
         takes all of them.

@@ -22,20 +22,20 @@ from sktraffic.cluster._sampling import count_distinct_rows, sample_rows
 _INERTIA_FLOOR = 1e-12
 
 
-def second_differences(inertias, scale="linear"):
+def second_differences(inertias, scale="log"):
     """Second-order differences of an inertia curve.
 
     Parameters
     ----------
     inertias : array-like of shape (n,)
         Inertias of consecutive numbers of clusters.
-    scale : {"linear", "log"}, default="linear"
+    scale : {"log", "linear"}, default="log"
         "log" takes the logarithm first: the difference of relative rather than absolute drops.
 
     Returns
     -------
     ndarray of shape (n - 2,)
-        ``I[k - 1] - 2 I[k] + I[k + 1]`` for every inner k.
+        ``I[k - 1] - 2 I[k] + I[k + 1]`` for every inner k, I the inertia or its logarithm.
     """
     inertias = np.asarray(inertias, dtype=np.float64)
     if scale == "log":
@@ -116,17 +116,17 @@ def draw_seed(random_state):
 class ElbowKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):
     """k-means with k at the elbow of the inertia.
 
-    The elbow is the k with the largest second-order difference of the inertia,
+    The elbow is the k with the largest second-order difference of the inertia or its logarithm,
     ``I(k - 1) - 2 I(k) + I(k + 1)`` [1]_: the drop to k is large, the drop from k is small.
 
     Parameters
     ----------
     k_range : tuple (int, int), default=(2, 10)
         Smallest and largest k to consider. Inertias are computed for one more on either side.
-    scale : {"linear", "log"}, default="linear"
-        What the second differences are taken of. "linear" is the paper's rule. The inertia drops
-        most at the first splits, so this rule leans to few clusters; "log" compares relative
-        drops and finds finer structure.
+    scale : {"log", "linear"}, default="log"
+        What the second differences are taken of. "log" compares relative drops. "linear" is the
+        rule of [1]_; the inertia drops most at the first splits, so it stops at few clusters
+        unless these are equally far apart.
     n_init : int, default=10
         Starts of every k-means; the best one counts. With fewer, a bad local optimum at one k
         looks like an elbow at its neighbour.
@@ -193,7 +193,7 @@ class ElbowKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixi
         self,
         k_range=(2, 10),
         *,
-        scale="linear",
+        scale="log",
         n_init=10,
         max_iter=300,
         max_samples=20_000,

@@ -20,7 +20,7 @@ class ElbowGaussianMixture(ClusterMixin, BaseEstimator):
     ----------
     k_range : tuple (int, int), default=(2, 10)
         Smallest and largest number of components to consider.
-    scale : {"linear", "log"}, default="linear"
+    scale : {"log", "linear"}, default="log"
         Of the inertia, as in :class:`ElbowKMeans`.
     covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
         Shape of the components.
@@ -83,7 +83,7 @@ class ElbowGaussianMixture(ClusterMixin, BaseEstimator):
         self,
         k_range=(2, 10),
         *,
-        scale="linear",
+        scale="log",
         covariance_type="full",
         reg_covar=1e-6,
         n_init=1,

@@ -22,7 +22,7 @@ class ElbowDisplay:
         The elbow.
     differences : ndarray of shape (n - 2,)
         Second differences, for ``k_values[1:-1]``.
-    scale : {"linear", "log"}, default="linear"
+    scale : {"log", "linear"}, default="log"
         What the differences are taken of.
 
     Attributes
@@ -47,7 +47,7 @@ class ElbowDisplay:
     >>> plt.close(display.figure_)
     """
 
-    def __init__(self, *, k_values, inertias, n_clusters, differences, scale="linear"):
+    def __init__(self, *, k_values, inertias, n_clusters, differences, scale="log"):
         self.k_values = k_values
         self.inertias = inertias
         self.n_clusters = n_clusters
@@ -81,7 +81,7 @@ class ElbowDisplay:
         return display.plot(ax)
 
     @classmethod
-    def from_predictions(cls, k_values, inertias, *, scale="linear", ax=None):
+    def from_predictions(cls, k_values, inertias, *, scale="log", ax=None):
         """Draw a curve computed elsewhere; the elbow is its largest second difference.
 
         Parameters
@@ -90,7 +90,7 @@ class ElbowDisplay:
             Consecutive numbers of clusters, at least three.
         inertias : array-like of shape (n,)
             Of each.
-        scale : {"linear", "log"}, default="linear"
+        scale : {"log", "linear"}, default="log"
             What the second differences are taken of.
         ax : matplotlib Axes, optional
             Where to draw; a new figure by default.

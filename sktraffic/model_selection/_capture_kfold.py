@@ -16,8 +16,9 @@ class CaptureKFold(StratifiedGroupKFold):
     puts some into training and some into the test scores how well a model knows the capture.
     The folds are those of scikit-learn's :class:`~sklearn.model_selection.StratifiedGroupKFold`,
     which balances them well; on top of that, a session table brings its own groups, a class that
-    cannot be tested is named instead of being scored from nothing, and where captures of mixed
-    classes leave a training side without a class, a capture moves.
+    cannot be tested is named instead of being scored from nothing, and a capture moves where
+    scikit-learn leaves a fold empty or a training side without a class. With as many folds as
+    captures every fold is one capture.
 
     Parameters
     ----------
@@ -94,14 +95,16 @@ class CaptureKFold(StratifiedGroupKFold):
         fold_of = np.full(len(names), -1)
         for fold, test in enumerate(self._plain_folds(y[rows], groups[rows])):
             fold_of[groups[rows[test]]] = fold
-        fold_of[testable] = spread_classes(counts[testable], fold_of[testable])
+        sizes = counts[testable].sum(axis=1)
+        filled = fill_folds(sizes, fold_of[testable], self.n_splits)
+        fold_of[testable] = spread_classes(counts[testable], filled)
         for fold in range(self.n_splits):
             yield np.flatnonzero(fold_of[groups] == fold)
 
     def _plain_folds(self, y, groups):
-        plain = StratifiedGroupKFold(
-            self.n_splits, shuffle=self.shuffle, random_state=self.random_state
-        )
+        # scikit-learn's StackingClassifier sets `random_state` whether or not the folds shuffle
+        seed = self.random_state if self.shuffle else None
+        plain = StratifiedGroupKFold(self.n_splits, shuffle=self.shuffle, random_state=seed)
         with warnings.catch_warnings():
             # `_warn_of_few` has said so already, in captures instead of sessions
             warnings.filterwarnings("ignore", message="The least populated class")
@@ -137,7 +140,7 @@ class CaptureKFold(StratifiedGroupKFold):
             )
 
 
-def capture_groups(X, groups):
+def capture_groups(X, groups=None):
     """Return `groups`, or the capture of every row of a session table."""
     if groups is not None:
         return groups
@@ -147,6 +150,40 @@ def capture_groups(X, groups):
         "There are no groups: pass groups=, the capture of each row, or a session table, whose "
         "column 'capture' is then used."
     )
+
+
+def fill_folds(sizes, fold_of, n_splits):
+    """Move a capture into every fold that has none.
+
+    Parameters
+    ----------
+    sizes : ndarray of shape (n_captures,)
+        Sessions of each capture; at least `n_splits` captures.
+    fold_of : ndarray of shape (n_captures,), int
+        Fold of each capture.
+    n_splits : int
+
+    Returns
+    -------
+    ndarray of shape (n_captures,), int
+        The largest fold of several captures gives the one that comes nearest to half of it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sktraffic.model_selection._capture_kfold import fill_folds
+    >>> fill_folds(np.array([9, 5, 4, 8]), np.array([0, 1, 1, 1]), 3)
+    array([0, 1, 1, 2])
+    """
+    fold_of = fold_of.copy()
+    for empty in np.setdiff1d(np.arange(n_splits), fold_of):
+        several = np.bincount(fold_of, minlength=n_splits) > 1
+        sessions = np.bincount(fold_of, weights=sizes, minlength=n_splits)
+        donor = np.argmax(np.where(several, sessions, -1))
+        members = np.flatnonzero(fold_of == donor)
+        nearest = np.argmin(np.abs(sizes[members] - sessions[donor] / 2))
+        fold_of[members[nearest]] = empty
+    return fold_of
 
 
 def spread_classes(counts, fold_of):

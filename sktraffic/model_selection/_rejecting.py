@@ -9,11 +9,20 @@ from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clo
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import StratifiedKFold, check_cv
 from sklearn.utils import assert_all_finite, get_tags, indexable
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
-from sktraffic._compat import HasMethods, Interval, StrOptions, _fit_context, _safe_indexing
+from sktraffic._compat import (
+    HasMethods,
+    Interval,
+    StrOptions,
+    _fit_context,
+    _safe_indexing,
+    routing_enabled,
+)
+from sktraffic._routing import cut_fit_params, group_params
 from sktraffic.model_selection._capture_kfold import CaptureKFold, capture_groups
 
 __all__ = ["RejectingClassifier"]
@@ -56,7 +65,8 @@ class RejectingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         second-best decision value. "auto" takes probabilities where there are any.
     unknown_label : str, number or "auto", default="auto"
         The answer below the threshold: "auto" is "unknown" for text labels and -1 for numbers, or
-        the next lower number that is no class.
+        the next lower number that is no class. Boolean labels are answered as 1 and 0, so that
+        -1 has a place beside them.
 
     Attributes
     ----------
@@ -84,7 +94,12 @@ class RejectingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     -----
     The threshold is the lower empirical quantile of order 1 - `coverage` of held-out confidence
     (Chow, "On optimum recognition error and reject tradeoff", 1970), so at least `coverage` of the
-    held-out sessions are answered. It holds for traffic like the held-out captures.
+    held-out sessions are answered. It holds for traffic like the held-out captures. Sample
+    weights reach the estimator's `fit`; the quantile counts sessions.
+
+    A vote has no place for "unknown". Put this class around scikit-learn's `VotingClassifier`,
+    `BaggingClassifier` or `StackingClassifier`; inside of them only its probabilities can be
+    used: ``voting="soft"``, ``stack_method="predict_proba"``.
 
     Examples
     --------
@@ -126,7 +141,7 @@ class RejectingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         self.unknown_label = unknown_label
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, groups=None):
+    def fit(self, X, y, groups=None, **fit_params):
         """Fit the estimator and measure the threshold on held-out sessions.
 
         Parameters
@@ -136,7 +151,11 @@ class RejectingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         y : array-like of shape (n_samples,)
             Labels.
         groups : array-like of shape (n_samples,), default=None
-            The capture of each row; by default the column `capture` of a session table.
+            The capture of each row; by default the column `capture` of a session table. The
+            estimator gets them too where its `fit`, or that of a Pipeline's last step, takes them.
+        **fit_params : dict
+            For the estimator's `fit`, ``sample_weight=`` say; what has one value a row is cut like
+            `X`. With metadata routing switched on, the estimator must have requested it.
 
         Returns
         -------
@@ -145,8 +164,13 @@ class RejectingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         y = column_or_1d(y, warn=True)
         assert_all_finite(y, input_name="y")
         check_classification_targets(y)
+        if groups is None and "capture" in getattr(X, "columns", ()):
+            given, groups = None, capture_groups(X)
+        else:
+            given = groups
         X, y, groups = indexable(X, y, groups)
-        self.estimator_ = clone(self.estimator).fit(X, y)
+        fit_params = self._estimator_fit_params(given, groups, fit_params)
+        self.estimator_ = clone(self.estimator).fit(X, y, **fit_params)
         self.classes_ = self.estimator_.classes_
         self.unknown_label_ = self._unknown()
         for name in ("n_features_in_", "feature_names_in_"):
@@ -155,7 +179,7 @@ class RejectingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         if self.coverage == 1:
             self.threshold_, self.held_out_confidence_ = -np.inf, np.empty(0)
             return self
-        held_out = np.sort(self._held_out(X, y, groups))
+        held_out = np.sort(self._held_out(X, y, groups, fit_params))
         self.held_out_confidence_ = held_out
         self.threshold_ = float(np.quantile(held_out, 1 - self.coverage, method="lower"))
         return self
@@ -181,7 +205,7 @@ class RejectingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         labels = self.classes_[best]
         unknown = np.asarray(self.unknown_label_)
         kinds = {labels.dtype.kind, unknown.dtype.kind}
-        if len(kinds) == 1 or kinds <= {*"iuf"}:
+        if len(kinds) == 1 or kinds <= {*"biuf"}:
             labels = labels.astype(np.result_type(labels.dtype, unknown.dtype))
         else:
             labels = labels.astype(object)
@@ -211,23 +235,61 @@ class RejectingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         return self.estimator_.decision_function(X)
 
-    def _held_out(self, X, y, groups):
+    def get_metadata_routing(self):
+        """Return who gets what in `fit`: `groups` this class itself, all else the estimator.
+
+        Returns
+        -------
+        MetadataRouter
+        """
+        return (
+            MetadataRouter(owner=self)
+            .add_self_request(self)
+            .add(
+                estimator=self.estimator,
+                method_mapping=MethodMapping().add(caller="fit", callee="fit"),
+            )
+        )
+
+    def _estimator_fit_params(self, given, groups, fit_params):
+        """Return what the estimator's `fit` gets.
+
+        Parameters
+        ----------
+        given : array-like or None
+            Groups that the user passed.
+        groups : ndarray or None
+            These, or the captures of a session table.
+        fit_params : dict
+        """
+        fit_params = {name: value for name, value in fit_params.items() if value is not None}
+        own = {} if groups is None else group_params(self.estimator, groups)
+        if not routing_enabled():
+            return {**own, **fit_params}
+        if given is not None:
+            fit_params["groups"] = given
+        if not fit_params:
+            return own
+        return {**own, **process_routing(self, "fit", **fit_params)["estimator"]["fit"]}
+
+    def _held_out(self, X, y, groups, fit_params):
         if isinstance(self.estimator, FrozenEstimator):
             return confidence(self._response(self.estimator_, X))
         parts = []
         for train, test in self._splits(X, y, groups):
-            fitted = clone(self.estimator).fit(_safe_indexing(X, train), y[train])
+            params = cut_fit_params(fit_params, len(y), train)
+            fitted = clone(self.estimator).fit(_safe_indexing(X, train), y[train], **params)
             parts.append(confidence(self._response(fitted, _safe_indexing(X, test))))
         return np.concatenate(parts)
 
     def _splits(self, X, y, groups):
         if self.cv is not None and not isinstance(self.cv, int):
             return check_cv(self.cv, y, classifier=True).split(X, y, groups)
-        if groups is None and "capture" not in getattr(X, "columns", ()):
+        if groups is None:
             smallest = np.unique(y, return_counts=True)[1].min()
             folds = self.cv or _folds(smallest, "samples of the smallest class")
             return StratifiedKFold(folds).split(X, y)
-        groups = np.asarray(capture_groups(X, groups))
+        groups = np.asarray(groups)
         codes = np.unique(groups, return_inverse=True)[1]
         captures = [len(np.unique(codes[y == label])) for label in np.unique(y)]
         several = [n for n in captures if n > 1]
@@ -250,7 +312,7 @@ class RejectingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         label = self.unknown_label
         taken = self.classes_.tolist()
         if isinstance(label, str) and label == "auto":
-            if self.classes_.dtype.kind not in "iuf":
+            if self.classes_.dtype.kind not in "biuf":
                 label = "unknown"
             else:
                 label = next(number for number in count(-1, -1) if number not in taken)

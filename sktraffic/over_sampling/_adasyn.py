@@ -140,7 +140,7 @@ class GuardedADASYN(BaseOverSampler):
         categorical = _columns(self.categorical_features, X, dtypes, _is_categorical)
         checked, y = validate_data(
             self,
-            X=X,
+            X=_numpy_columns(X),
             y=y,
             dtype=None if len(categorical) else "numeric",
             accept_sparse=False if len(categorical) else ["csr", "csc"],
@@ -287,6 +287,31 @@ def _report(y, asked, plans, new):
             }
         )
     return pd.DataFrame(rows, index=pd.Index(labels))
+
+
+def _numpy_columns(X):
+    """Return a DataFrame whose columns of Arrow and nullable types are NumPy's; all else as it is.
+
+    Numbers stay numbers, text, categories and booleans become objects, and what is missing is nan,
+    which the checks that follow refuse by name.
+    """
+    if not isinstance(X, pd.DataFrame):
+        return X
+    extended = [j for j, dtype in enumerate(X.dtypes) if not isinstance(dtype, np.dtype)]
+    if not extended:
+        return X
+    columns = [X.iloc[:, j] for j in range(X.shape[1])]
+    for j in extended:
+        columns[j] = pd.Series(_numpy_column(columns[j]), index=X.index, name=X.columns[j])
+    return pd.concat(columns, axis=1)
+
+
+def _numpy_column(column):
+    if _is_categorical(column.dtype):
+        return column.astype(object).to_numpy(object, na_value=np.nan)
+    if column.isna().any() or not _is_integer(column.dtype):
+        return column.to_numpy(np.float64, na_value=np.nan)
+    return column.to_numpy(np.int64)
 
 
 def _given(columns):

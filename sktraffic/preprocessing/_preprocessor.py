@@ -14,6 +14,28 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 
 from sktraffic.sessions import IDENTITY, LABELS, PACKET_COLUMNS
 
+# a missing category among the words: no library's frames may take it for a number or for a value
+GAP = "\ufdd0"  # a code point that Unicode keeps free of characters
+
+
+def as_pandas(X):
+    """Return the table of another library (polars, pyarrow) as a DataFrame of Arrow columns.
+
+    Anything else is returned as it is.
+    """
+    if isinstance(X, pd.DataFrame) or not hasattr(X, "__arrow_c_stream__"):
+        return X
+    table = pa.table(X)
+    schema = pa.schema([(field.name, _known_to_pandas(field.type)) for field in table.schema])
+    return table.cast(schema).to_pandas(types_mapper=pd.ArrowDtype)
+
+
+def _known_to_pandas(type):
+    """Return the type itself, or the one to cast to where pandas does not know it."""
+    if pa.types.is_dictionary(type):
+        return pa.dictionary(type.index_type, _known_to_pandas(type.value_type), type.ordered)
+    return pa.string() if pa.types.is_string_view(type) else type
+
 
 def _is_dictionary(dtype):
     if isinstance(dtype, pd.ArrowDtype):
@@ -31,6 +53,7 @@ class ColumnChoice:
 
     def __call__(self, X):
         """Return the columns of this kind in X: names, or all of an array for "numeric"."""
+        X = as_pandas(X)
         if not isinstance(X, pd.DataFrame):
             self._check_known(range(X.shape[1]))
             return [j for j in range(X.shape[1]) if self._kind(j, np.float64) == self.kind]
@@ -58,17 +81,18 @@ class ColumnChoice:
 
 def to_floats(X):
     """Turn numbers of any dtype into float64; infinite ones become missing."""
+    X = as_pandas(X)
     values = X.to_numpy(np.float64, na_value=np.nan) if isinstance(X, pd.DataFrame) else X
     values = np.asarray(values, dtype=np.float64)
     return np.where(np.isinf(values), np.nan, values)
 
 
 def to_words(X):
-    """Turn values of any dtype into str objects; missing ones become nan.
+    """Turn values of any dtype into str objects; missing ones become `GAP`.
 
     A number is written without trailing zeros, so that 6 and 6.0 are the same category.
     """
-    table = pd.DataFrame(X)
+    table = pd.DataFrame(as_pandas(X))
     words = [_words(table[name]) for name in table.columns]
     return np.column_stack(words) if words else np.empty((len(table), 0), dtype=object)
 
@@ -78,7 +102,7 @@ def _words(column):
     write = "{:.15g}".format if number else str
     missing = column.isna().to_numpy()
     return np.array(
-        [np.nan if gap else write(value) for value, gap in zip(column, missing, strict=True)],
+        [GAP if gap else write(value) for value, gap in zip(column, missing, strict=True)],
         dtype=object,
     )
 
@@ -106,8 +130,8 @@ def make_preprocessor(*, drop=(), categorical=(), max_categories=20):
     -------
     Pipeline
         Not fitted. Its steps are `columns` (a ColumnTransformer with `numeric` and `categorical`)
-        and `constants` (a VarianceThreshold). It takes a DataFrame, or an array, whose columns
-        are all numbers then.
+        and `constants` (a VarianceThreshold). It takes a DataFrame, of pandas or polars, or an
+        array, whose columns are all numbers then.
 
     Raises
     ------
@@ -155,10 +179,11 @@ def make_preprocessor(*, drop=(), categorical=(), max_categories=20):
         max_categories=max_categories,
         sparse_output=False,
     )
+    mode = SimpleImputer(missing_values=GAP, strategy="most_frequent", keep_empty_features=True)
     category_steps = Pipeline(
         [
             ("words", FunctionTransformer(to_words, feature_names_out="one-to-one")),
-            ("impute", SimpleImputer(strategy="most_frequent", keep_empty_features=True)),
+            ("impute", mode),
             ("one_hot", encoder),
         ]
     )

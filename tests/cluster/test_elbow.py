@@ -51,13 +51,14 @@ def test_mixture_takes_the_elbow():
 
 def test_second_differences_by_hand():
     """I = 10, 4, 1, 0: 10 - 8 + 1 = 3 and 4 - 2 + 0 = 2."""
-    np.testing.assert_allclose(second_differences([10, 4, 1, 0]), [3, 2])
+    np.testing.assert_allclose(second_differences([10, 4, 1, 0], "linear"), [3, 2])
+    np.testing.assert_allclose(second_differences([8, 4, 1, 1]), np.log([0.5, 4]))
 
 
 def test_log_scale_sees_relative_drops():
     """Of I = 100, 50, 25, 1, 0.5 the linear rule takes the first drop, the log rule the 25-fold."""
     curve = [100, 50, 25, 1, 0.5]
-    assert np.argmax(second_differences(curve)) == 0
+    assert np.argmax(second_differences(curve, "linear")) == 0
     assert np.argmax(second_differences(curve, "log")) == 2
 
 
@@ -175,8 +176,18 @@ def test_sample_of_everything_is_the_table():
     assert (np.diff(drawn) > 0).all()
 
 
-@pytest.mark.parametrize("k", [3, 6, 8])
-def test_log_scale_finds_known_k_at_random_centers(k):
-    """Centers anywhere, nine features: the relative drop is still largest at k."""
+@pytest.mark.parametrize("make", [ElbowKMeans, ElbowGaussianMixture])
+@pytest.mark.parametrize("k", [3, 4, 5, 6, 8])
+def test_clear_blobs_at_random_centers_are_counted_by_default(make, k):
+    """Centers anywhere, nine features: the relative drop is largest at k."""
     X, _ = make_blobs(400, 9, centers=k, random_state=1)
-    assert ElbowKMeans(scale="log", random_state=0).fit(X).n_clusters_ == k
+    assert make(random_state=0).fit(X).n_clusters_ == k
+
+
+@pytest.mark.parametrize("make", [ElbowKMeans, ElbowGaussianMixture])
+def test_the_linear_rule_stops_at_the_first_splits(make):
+    """Two pairs of blobs: the inertia itself bends at the pairs, its logarithm at the blobs."""
+    centers = [[0, 0], [0, 20], [50, 0], [50, 20]]
+    X, _ = make_blobs(400, centers=centers, random_state=0)
+    assert make(scale="linear", random_state=0).fit(X).n_clusters_ == 2
+    assert make(random_state=0).fit(X).n_clusters_ == 4

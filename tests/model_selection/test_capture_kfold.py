@@ -9,13 +9,19 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from sklearn import config_context
 from sklearn.base import clone
+from sklearn.ensemble import BaggingClassifier, StackingClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold, cross_val_score
+from sklearn.model_selection import (
+    GridSearchCV,
+    StratifiedGroupKFold,
+    cross_val_predict,
+    cross_val_score,
+)
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from sktraffic.model_selection import CaptureKFold
-from sktraffic.model_selection._capture_kfold import spread_classes
+from sktraffic.model_selection._capture_kfold import fill_folds, spread_classes
 
 
 def draw(sizes, labels):
@@ -26,11 +32,11 @@ def draw(sizes, labels):
 @settings(max_examples=60, deadline=None)
 @given(
     captures=st.lists(st.tuples(st.integers(0, 3), st.integers(1, 60)), min_size=4, max_size=24),
-    n_splits=st.integers(2, 5),
+    n_splits=st.integers(2, 24),
     shuffle=st.booleans(),
 )
 def test_whole_captures_and_no_class_missing(captures, n_splits, shuffle):
-    """Folds part the rows, keep captures whole and leave every class in every training side."""
+    """Folds part the rows, keep captures whole; no test side is empty, no training side lacks."""
     labels, sizes = (np.array(column) for column in zip(*captures, strict=True))
     y, groups = draw(sizes, labels)
     counts = np.unique(labels, return_counts=True)[1]
@@ -41,6 +47,7 @@ def test_whole_captures_and_no_class_missing(captures, n_splits, shuffle):
         warnings.filterwarnings("ignore", message=".*fewer captures than n_splits")
         folds = list(cv.split(np.zeros(len(y)), y, groups))
     assert len(folds) == n_splits
+    assert min(len(test) for _, test in folds) > 0
     assert_array_equal(np.sort(np.concatenate([test for _, test in folds])), np.arange(len(y)))
     for train, test in folds:
         assert not set(groups[train]) & set(groups[test])
@@ -55,6 +62,28 @@ def test_folds_of_stratified_group_kfold_where_those_are_good():
     got = [test for _, test in CaptureKFold(5).split(y, y, groups)]
     for a, b in zip(want, got, strict=True):
         assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_as_many_folds_as_captures_is_leave_one_capture_out(shuffle):
+    """Sizes on which scikit-learn leaves a fold empty and puts two captures into another."""
+    for seed in (11, 683, 1476):
+        rng = np.random.default_rng(seed)
+        sizes = rng.integers(1, 60, 16)
+        y, groups = draw(sizes, np.arange(16) % 4)
+        cv = CaptureKFold(16, shuffle=shuffle, random_state=seed if shuffle else None)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*fewer captures than n_splits")
+            tested = [np.unique(groups[test]).tolist() for _, test in cv.split(y, y, groups)]
+        assert sorted(tested) == [[capture] for capture in range(16)]
+
+
+def test_empty_folds_are_filled_by_hand():
+    """Fold 1 holds 5 + 4 + 8 sessions; 8 is nearest to half of them, then 5 to half of 9."""
+    sizes, fold_of = np.array([9, 5, 4, 8]), np.array([0, 1, 1, 1])
+    assert_array_equal(fill_folds(sizes, fold_of, 3), [0, 1, 1, 2])
+    assert_array_equal(fill_folds(sizes, fold_of, 4), [0, 3, 1, 2])
+    assert_array_equal(fill_folds(sizes, fold_of, 2), fold_of)
 
 
 def test_balance():
@@ -128,6 +157,37 @@ def test_grid_search(make_sessions, routing, given_groups):
         clone(pipe), X, y, cv=list(StratifiedGroupKFold(3).split(X, y, X["capture"]))
     )
     assert search.cv_results_["mean_test_score"][1] == pytest.approx(plain.mean())
+
+
+@pytest.mark.parametrize("n_splits", [2, 6])
+def test_stacking_on_whole_captures(make_sessions, n_splits):
+    """StackingClassifier, which sets `random_state` by itself: members stacked out of capture."""
+    X = make_sessions(captures=[f"{label}{i}" for label in "pq" for i in range(3)])
+    y = X["capture"].str[0].to_numpy()
+    pipe = make_pipeline(FunctionTransformer(sizes_of), StandardScaler(), LogisticRegression())
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*fewer captures than n_splits")
+        cv = CaptureKFold(n_splits)
+        stack = StackingClassifier([("a", pipe), ("b", clone(pipe))], cv=cv).fit(X, y)
+        want = cross_val_predict(
+            pipe, X, y, cv=CaptureKFold(n_splits), groups=X["capture"], method="predict_proba"
+        )
+    final = LogisticRegression().fit(np.column_stack([want[:, 1], want[:, 1]]), y)
+    np.testing.assert_allclose(stack.final_estimator_.coef_, final.coef_, rtol=1e-6)
+
+
+def test_bagging_scores_out_of_bag_on_whole_captures():
+    """A search over captures inside BaggingClassifier(oob_score=True) gets the groups routed."""
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(12), 15)
+    y = np.repeat(np.tile(["chat", "mail"], 6), 15)
+    X = rng.normal(size=(180, 2)) + (y == "mail")[:, np.newaxis] * 3
+    with config_context(enable_metadata_routing=True):
+        inner = LogisticRegression().set_fit_request(sample_weight=False)
+        search = GridSearchCV(inner, {"C": [0.1, 1.0]}, cv=CaptureKFold(3))
+        bag = BaggingClassifier(search, n_estimators=30, oob_score=True, random_state=0)
+        bag.fit(X, y, groups=groups)
+    assert 0.95 < bag.oob_score_ <= 1.0
 
 
 def test_repr_and_number_of_splits():

@@ -1,5 +1,7 @@
 """RejectingClassifier: the promised coverage on held-out captures, "unknown" below it."""
 
+from typing import ClassVar
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,14 +9,15 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.datasets import make_blobs
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import RandomForestClassifier, VotingClassifier
+from sklearn.exceptions import UnsetMetadataPassedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, Perceptron
 from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_predict
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import NearestCentroid
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 
@@ -160,7 +163,7 @@ def test_grid_search_over_coverage(routing):
         ([0, 1], -1),
         ([-1, 1], -2),
         ([1.0, 2.0], -1),
-        ([False, True], "unknown"),
+        ([False, True], -1),
     ],
 )
 def test_unknown_label_suits_the_labels(labels, unknown):
@@ -171,8 +174,96 @@ def test_unknown_label_suits_the_labels(labels, unknown):
     got = model.predict(X)
     assert model.unknown_label_ == unknown
     assert set(got.tolist()) == {*labels.tolist(), unknown}
-    if labels.dtype.kind in "Uif":
-        assert got.dtype.kind == labels.dtype.kind
+    assert got.dtype.kind == (labels.dtype.kind if labels.dtype.kind != "b" else "i")
+    assert 0 < model.score(X, labels[y]) < 1
+
+
+class Spy(LogisticRegression):
+    """Notes what its `fit` gets, in `seen_` of the fitted estimator and over all fits."""
+
+    seen: ClassVar[list] = []
+
+    def fit(self, X, y, sample_weight=None, groups=None):
+        """Fit, and note."""
+        self.seen.append((len(y), sample_weight, groups))
+        return super().fit(X, y, sample_weight)
+
+
+class Unweighted(StandardScaler):
+    """A scaler without weights, which routing would ask about."""
+
+    def fit(self, X, y=None):
+        """Fit."""
+        return super().fit(X)
+
+
+@pytest.mark.parametrize("routing", [False, True])
+@pytest.mark.parametrize("nested", [False, True])
+def test_weights_and_groups_reach_every_fit(routing, nested):
+    """Cut like the rows, in each fold and in the last fit; by name through a Pipeline."""
+    X, y, groups = captures(12)
+    weight, Spy.seen = np.linspace(1, 2, len(y)), []
+    with config_context(enable_metadata_routing=routing):
+        spy = Spy()
+        if routing:
+            spy.set_fit_request(sample_weight=True, groups=True)
+        estimator = make_pipeline(Unweighted(), spy) if nested else spy
+        name = "spy__sample_weight" if nested and not routing else "sample_weight"
+        model = RejectingClassifier(estimator, cv=CaptureKFold(4))
+        model.fit(X, y, groups=groups, **{name: weight})
+    assert len(Spy.seen) == 5
+    for n, got_weight, got_groups in Spy.seen:
+        rows = np.isin(weight, got_weight)
+        assert rows.sum() == n == len(got_weight)
+        assert_array_equal(got_groups, groups[rows])
+    assert [n for n, *_ in Spy.seen] == [len(y), *[len(y) - 60] * 4]
+
+
+def test_weights_change_the_model():
+    """As LogisticRegression alone would be changed."""
+    X, y, _ = captures()
+    weight = 1.0 + 9.0 * (y == 1)
+    model = RejectingClassifier(LogisticRegression()).fit(X, y, sample_weight=weight)
+    want = LogisticRegression().fit(X, y, sample_weight=weight)
+    assert_allclose(model.estimator_.coef_, want.coef_)
+    with pytest.raises(TypeError, match="no_such"):
+        RejectingClassifier(LogisticRegression()).fit(X, y, no_such=weight)
+
+
+def test_what_was_not_requested_is_an_error_under_routing():
+    """As everywhere in scikit-learn: weights that nobody asked for, or said no to, do not pass."""
+    X, y, _ = captures()
+    with config_context(enable_metadata_routing=True):
+        with pytest.raises(UnsetMetadataPassedError, match="sample_weight"):
+            RejectingClassifier(LogisticRegression()).fit(X, y, sample_weight=np.ones(len(y)))
+        with pytest.raises(TypeError, match="no_such"):
+            RejectingClassifier(LogisticRegression()).fit(X, y, no_such=np.ones(len(y)))
+
+
+def test_captures_of_a_session_table_reach_the_estimator(make_sessions):
+    """Behind a transformer the column is gone; the last step gets the captures all the same."""
+    X = make_sessions(captures=["p0", "p1", "q0", "q1"], per_capture=15)
+    y, Spy.seen = X["capture"].str[0].to_numpy(), []
+    RejectingClassifier(make_pipeline(FunctionTransformer(duration), Spy())).fit(X, y)
+    assert set(Spy.seen[0][2]) == {"p0", "p1", "q0", "q1"}
+    assert all(len(set(groups)) == 2 for *_, groups in Spy.seen[1:])
+
+
+@pytest.mark.parametrize("kind", [np.array, lambda v: np.array(["web", "mail", "chat"])[v]])
+def test_around_a_vote_and_in_one(kind):
+    """Around VotingClassifier it declines; inside a soft vote its probabilities count."""
+    X, y, _ = captures()
+    labels = kind(y)
+    members = [("a", LogisticRegression()), ("b", GaussianNB())]
+    around = RejectingClassifier(VotingClassifier(members, voting="soft"), coverage=0.8)
+    around.fit(X, labels, sample_weight=np.ones(len(y)))
+    declined = around.predict(X) == around.unknown_label_
+    assert 0.1 < declined.mean() < 0.3
+    inside = [(name, RejectingClassifier(member, coverage=0.5)) for name, member in members]
+    vote = VotingClassifier(inside, voting="soft").fit(X, labels)
+    plain = VotingClassifier(members, voting="soft").fit(X, labels)
+    assert_allclose(vote.predict_proba(X), plain.predict_proba(X))
+    assert vote.predict(X).tolist() == plain.predict(X).tolist()
 
 
 def test_errors():

@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pytest
 from sklearn.base import clone
@@ -157,3 +158,32 @@ def test_nothing_that_varies():
     """Only constants: scikit-learn's own error."""
     with pytest.raises(ValueError, match="variance threshold"):
         make_preprocessor().fit(pd.DataFrame({"a": [1.0, 1.0]}))
+
+
+@pytest.mark.parametrize("output", ["default", "pandas", "polars"])
+def test_polars_and_arrow_tables(mixed, output):
+    """The columns of a polars frame, or of an Arrow table, as of the same pandas frame."""
+    kept = mixed.drop(columns=["packet_size"]).astype({"object": "str"})
+    frame = pl.from_pandas(kept).with_columns(
+        pl.col("word").cast(pl.Enum(["x", "y"])).alias("enum")
+    )
+    wanted = make_preprocessor().set_output(transform="pandas").fit(kept.assign(enum=kept["word"]))
+    values = wanted.transform(kept.assign(enum=kept["word"]))
+    for table in (frame, frame.to_arrow()):
+        own = make_preprocessor().set_output(transform=output).fit(table)
+        assert list(own.get_feature_names_out()) == list(values.columns)
+        np.testing.assert_allclose(np.asarray(own.transform(table)), values)
+        assert list(own.transform(frame[:2]).shape) == [2, values.shape[1]]
+
+
+def test_polars_words_never_seen_and_gaps(mixed):
+    """Transforming a polars frame fills gaps with what pandas taught, and the other way round."""
+    train = pd.DataFrame({"word": ["a", "a", "b", None], "n": [1.0, 2.0, 3.0, 4.0]})
+    test = pd.DataFrame({"word": [None, "b"], "n": [np.nan, 2.0]})
+    taught = make_preprocessor().fit(train)
+    np.testing.assert_allclose(taught.transform(pl.from_pandas(test)), taught.transform(test))
+    np.testing.assert_allclose(
+        make_preprocessor().fit(pl.from_pandas(train)).transform(test), taught.transform(test)
+    )
+    with pytest.raises(ValueError, match="no column 'nn'"):
+        make_preprocessor(drop=["nn"]).fit(pl.from_pandas(train))
