@@ -35,7 +35,9 @@ __all__ = [
     "empty_sessions",
     "first_packets",
     "from_arrow",
+    "iter_sessions",
     "read_sessions",
+    "session_parts",
     "to_arrow",
     "write_sessions",
 ]
@@ -171,15 +173,22 @@ def concat(tables):
     return pd.concat(tables, ignore_index=True)
 
 
-def read_sessions(path, columns=None):
+def read_sessions(path, columns=None, *, filters=None):
     """Read a session table from Parquet: a file, or a folder of parts.
+
+    Only the columns and rows that are asked for are read from disk.
 
     Parameters
     ----------
     path : str or path-like
-        A `.parquet` file, or a folder whose `.parquet` files are read in the order of their names.
+        A `.parquet` file, or a folder whose `.parquet` files are read in the order of their names,
+        those in its subfolders too. Folders named ``label=chat`` are columns: here `label`, with
+        "chat" in every row below.
     columns : sequence of str, optional
         Only these columns.
+    filters : pyarrow.compute.Expression or list of tuples, optional
+        Only the rows that fit, such as ``[("application", "==", "DNS"), ("duration", ">", 1)]``;
+        the forms of :func:`pyarrow.parquet.read_table`.
 
     Returns
     -------
@@ -189,23 +198,161 @@ def read_sessions(path, columns=None):
     ------
     FileNotFoundError
         If there is nothing at `path`, or a folder holds no part.
+    ValueError
+        If a column is in no part.
+
+    See Also
+    --------
+    iter_sessions : The same in batches, for tables larger than memory.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> import pandas as pd
+    >>> from sktraffic.sessions import read_sessions, write_sessions
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for label in ("chat", "mail"):
+    ...         path = pathlib.Path(folder, f"label={label}", "monday.parquet")
+    ...         path.parent.mkdir()
+    ...         write_sessions(pd.DataFrame({"duration": [0.5, 9.0]}), path)
+    ...     table = read_sessions(folder, filters=[("duration", ">", 1)])
+    >>> table.values.tolist()
+    [[9.0, 'chat'], [9.0, 'mail']]
+    """
+    dataset = _dataset(path)
+    table = dataset.to_table(columns=_wanted(dataset, columns, path), filter=_expression(filters))
+    return from_arrow(table.unify_dictionaries())
+
+
+def iter_sessions(path, batch_size=10_000, *, columns=None, filters=None):
+    """Read a session table in batches, in bounded memory; see :func:`read_sessions`.
+
+    Parameters
+    ----------
+    path : str or path-like
+        A `.parquet` file, or a folder of parts.
+    batch_size : int, default=10_000
+        Rows of a batch; the last has what is left.
+    columns, filters
+        As in :func:`read_sessions`.
+
+    Yields
+    ------
+    DataFrame of shape (batch_size, n_columns)
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As :func:`read_sessions`; ValueError also if `batch_size` is below 1.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> import pandas as pd
+    >>> from sktraffic.sessions import iter_sessions, write_sessions
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "sessions.parquet")
+    ...     write_sessions(pd.DataFrame({"duration": [1.0, 2.0, 3.0]}), path)
+    ...     [batch["duration"].tolist() for batch in iter_sessions(path, 2)]
+    [[1.0, 2.0], [3.0]]
+    """
+    if batch_size < 1:
+        raise ValueError(f"batch_size is {batch_size}; a batch has at least 1 row.")
+    dataset = _dataset(path)
+    # little is read ahead: list columns make rows of many kilobytes
+    scanned = dataset.to_batches(
+        columns=_wanted(dataset, columns, path), filter=_expression(filters),
+        batch_size=batch_size, batch_readahead=1, fragment_readahead=1,
+    )  # fmt: skip
+    waiting, n_rows = [], 0
+    for batch in scanned:
+        while batch.num_rows:
+            part = batch.slice(0, batch_size - n_rows)
+            batch = batch.slice(part.num_rows)
+            waiting.append(part)
+            n_rows += part.num_rows
+            if n_rows == batch_size:
+                yield from_arrow(pa.Table.from_batches(waiting).unify_dictionaries())
+                waiting, n_rows = [], 0
+    if n_rows:
+        yield from_arrow(pa.Table.from_batches(waiting).unify_dictionaries())
+
+
+def session_parts(path):
+    """List the Parquet files of a session table, in the order in which they are read.
+
+    Parameters
+    ----------
+    path : str or path-like
+        A `.parquet` file, or a folder of them. Names that begin with a dot or an underscore, and
+        what lies in such folders, are passed over.
+
+    Returns
+    -------
+    list of Path
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is nothing at `path`, or a folder holds no part.
     """
     path = Path(path)
-    if path.is_dir():
-        parts = sorted(path.glob("*.parquet"))
-        if not parts:
-            raise FileNotFoundError(
-                f"{path} holds no .parquet file. SessionExtractor().to_parquet(captures, folder) "
-                "writes one a capture."
-            )
-    elif path.is_file():
-        parts = [path]
-    else:
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
         raise FileNotFoundError(f"There is no file or folder {path} to read sessions from.")
-    wanted = None if columns is None else list(columns)
-    tables = [pq.read_table(part, columns=wanted, partitioning=None) for part in parts]
-    table = pa.concat_tables(tables, promote_options="permissive")
-    return from_arrow(table.unify_dictionaries())
+    parts = [
+        part
+        for part in sorted(path.rglob("*.parquet"))
+        if not any(name.startswith((".", "_")) for name in part.relative_to(path).parts)
+    ]
+    if not parts:
+        raise FileNotFoundError(
+            f"{path} holds no .parquet file. SessionExtractor().to_parquet(captures, folder) "
+            "writes one a capture."
+        )
+    return parts
+
+
+def _dataset(path):
+    """Arrow's view of a file or folder: one schema over all parts, hive folders as columns."""
+    # here and not above: a table in memory needs none of it
+    import pyarrow.dataset as ds
+
+    parts = session_parts(path)
+    schema = pa.unify_schemas(
+        [pq.read_schema(part).remove_metadata() for part in parts], promote_options="permissive"
+    )
+    base = Path(path) if Path(path).is_dir() else Path(path).parent
+    hive = ds.HivePartitioning.discover()
+    found = ds.dataset([os.fspath(part) for part in parts], format="parquet", partitioning=hive,
+                       partition_base_dir=os.fspath(base), schema=None)  # fmt: skip
+    folders = [
+        field
+        for field in found.schema
+        if field.name not in schema.names
+        and any(f"{field.name}=" in os.fspath(part.relative_to(base)) for part in parts)
+    ]
+    for field in folders:
+        schema = schema.append(field)
+    return found.replace_schema(schema)
+
+
+def _wanted(dataset, columns, path):
+    if columns is None:
+        return None
+    columns = [columns] if isinstance(columns, str) else list(columns)
+    missing = [name for name in columns if name not in dataset.schema.names]
+    if missing:
+        raise ValueError(
+            f"{path} has no column(s) {', '.join(missing)}; it has "
+            f"{', '.join(dataset.schema.names)}."
+        )
+    return columns
+
+
+def _expression(filters):
+    return pq.filters_to_expression(filters) if isinstance(filters, list | tuple) else filters
 
 
 def write_sessions(X, path):

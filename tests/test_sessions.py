@@ -5,6 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,7 +28,9 @@ from sktraffic.sessions import (
     empty_sessions,
     first_packets,
     from_arrow,
+    iter_sessions,
     read_sessions,
+    session_parts,
     to_arrow,
     write_sessions,
 )
@@ -185,3 +188,75 @@ def test_what_is_no_session_table_is_refused():
         check_sessions(np.zeros((2, 2)))
     with pytest.raises(ValueError, match=r"lacks the column\(s\) packet_size"):
         check_sessions(pd.DataFrame({"a": [1]}), ["a", "packet_size"])
+
+
+def hive(folder):
+    """Write parts of three sessions each below label=.../capture=..., and odd files between."""
+    for label, capture in (("chat", "a"), ("chat", "b"), ("mail", "c")):
+        path = folder / f"label={label}" / f"capture_name={capture}" / "part.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_sessions(make_table([2, 1, 4], capture), path)
+    (folder / "_skops").mkdir()
+    write_sessions(make_table([9]), folder / "_skops" / "left.parquet")
+    write_sessions(make_table([9]), folder / ".half.parquet")
+    (folder / "notes.txt").write_text("no part")
+
+
+def test_hive_folders_are_columns(tmp_path):
+    """label=.../capture_name=... become columns; hidden files and other files are passed over."""
+    hive(tmp_path)
+    X = read_sessions(tmp_path)
+    assert X["label"].tolist() == ["chat"] * 6 + ["mail"] * 3
+    assert X["capture_name"].tolist() == list("aaabbbccc")
+    assert X["capture"].tolist() == list("aaabbbccc")
+    assert [part.parent.name[-1] for part in session_parts(tmp_path)] == ["a", "b", "c"]
+
+
+def test_only_rows_that_are_asked_for_are_read(tmp_path):
+    """Filters on folders and on columns, as tuples and as an expression, equal pandas' own."""
+    hive(tmp_path)
+    X = read_sessions(tmp_path)
+    chosen = read_sessions(tmp_path, filters=[("label", "==", "chat"), ("packet_count", ">", 1)])
+    expected = X[(X["label"] == "chat") & (X["packet_count"] > 1)]
+    assert chosen["session"].tolist() == expected["session"].tolist()
+    same = read_sessions(
+        tmp_path,
+        ["session"],
+        filters=(pc.field("label") == "chat") & (pc.field("packet_count") > 1),
+    )
+    assert same["session"].tolist() == chosen["session"].tolist()
+
+
+@given(lengths, st.integers(1, 7))
+def test_batches_put_together_are_the_table(tmp_path_factory, lengths, batch_size):
+    """Every batch but the last is full, across the ends of parts."""
+    folder = tmp_path_factory.mktemp("parts")
+    write_sessions(make_table(lengths, "a"), folder / "1.parquet")
+    write_sessions(make_table([1, 2], "b", words=("QUIC: Initial",)), folder / "2.parquet")
+    batches = list(iter_sessions(folder, batch_size))
+    assert [len(batch) for batch in batches[:-1]] == [batch_size] * (len(batches) - 1)
+    whole = read_sessions(folder)
+    rows = [row for batch in batches for row in to_arrow(batch).to_pylist()]
+    assert rows == to_arrow(whole).to_pylist()
+
+
+def test_columns_that_are_nowhere_are_named(tmp_path):
+    """The error lists what there is; a batch of nothing is refused."""
+    write_sessions(make_table([1]), tmp_path / "x.parquet")
+    with pytest.raises(ValueError, match=r"no column\(s\) mood; it has .*packet_time"):
+        read_sessions(tmp_path, columns=["session", "mood"])
+    with pytest.raises(ValueError, match="at least 1 row"):
+        next(iter_sessions(tmp_path, 0))
+
+
+def test_other_tools_read_the_parts(tmp_path):
+    """DuckDB and Polars see the same rows, lists and folders included."""
+    duckdb, polars = pytest.importorskip("duckdb"), pytest.importorskip("polars")
+    hive(tmp_path)
+    pattern = f"{tmp_path}/label=*/**/*.parquet"
+    query = f"SELECT label, count(*), sum(len(packet_size)) FROM read_parquet('{pattern}', " \
+            "hive_partitioning = true) GROUP BY label ORDER BY label"  # fmt: skip
+    assert duckdb.sql(query).fetchall() == [("chat", 6, 14), ("mail", 3, 7)]
+    frame = polars.read_parquet(pattern, hive_partitioning=True)
+    assert frame["packet_size"].list.len().sum() == 21
+    assert frame["label"].to_list() == read_sessions(tmp_path)["label"].tolist()

@@ -1,6 +1,7 @@
 """Session tables to features: statistics, protocol matrix, packet sequences, byte tokens."""
 
 from sktraffic.feature_extraction._byte_tokens import ByteTokens
+from sktraffic.feature_extraction._parts import to_features
 from sktraffic.feature_extraction._protocol_matrix import ProtocolMatrix
 from sktraffic.feature_extraction._sequences import PacketSequences
 from sktraffic.feature_extraction._session_features import SessionFeatures
@@ -12,4 +13,5 @@ __all__ = [
     "ProtocolMatrix",
     "SessionFeatures",
     "SessionStatistics",
+    "to_features",
 ]
