@@ -1,0 +1,142 @@
+"""Heads of sessions, together in one capture for one run of NFStreamer, and what it answers."""
+
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+
+from sktraffic.capture._heads import FILE_HEADER, LANES, as_frames, lanes
+
+
+@dataclass
+class Portion:
+    """Heads of some sessions of one capture.
+
+    Attributes
+    ----------
+    owner : object
+        Has `unnamed` (set of sessions), `names` (dict), `named` and `lost` (int) of the capture.
+    columns, frames
+        As :meth:`Heads.take` gives them.
+    """
+
+    owner: object
+    columns: dict
+    frames: list
+
+
+class Batch:
+    """A capture of Ethernet frames that hold the packets of portions.
+
+    Both MAC addresses of a frame say the number of its session, its VLAN tag keeps sessions apart
+    that nfstream would take for one flow.
+
+    Parameters
+    ----------
+    sessions : dict of int to (object, int)
+        Number in this batch -> owner, and number there.
+    number : ndarray of shape (n_packets,), int64
+        Session of each packet.
+    frames : list of bytes of length n_packets
+        Records, with their headers.
+    """
+
+    def __init__(self, sessions, number, frames):
+        self._sessions, self._number, self._frames = sessions, number, frames
+        self._answers = {}  # number -> what was said of its flow with the most packets
+        self.path = None
+
+    def __len__(self):
+        return len(self._number)
+
+    def write(self, path):
+        """Write the file; the frames are not kept."""
+        lengths = np.fromiter(map(len, self._frames), np.int64, len(self._frames))
+        self._ends = np.concatenate([[len(FILE_HEADER)], len(FILE_HEADER) + np.cumsum(lengths)])
+        self.path = path
+        frames, self._frames = self._frames, None
+        with open(path, "wb") as file:
+            file.write(FILE_HEADER)
+            file.writelines(frames)
+
+    def note(self, flows):
+        """Take in answers. A session is mostly one flow; of several, the largest speaks for it."""
+        for number, *answer in flows:
+            if number not in self._answers or answer[0] > self._answers[number][0]:
+                self._answers[number] = answer
+
+    def settle(self):
+        """Hand the answers out.
+
+        Returns
+        -------
+        list of Batch
+            One for each capture of several that needs a run of its own: nDPI named one of its
+            sessions by what it knew from another, of whichever capture.
+        """
+        owners = {owner for owner, _ in self._sessions.values()}
+        again = {self._sessions[n][0] for n, (_, cached, *_) in self._answers.items() if cached}
+        again = again if len(owners) > 1 else set()
+        for number, (owner, session) in self._sessions.items():
+            if owner in again:
+                continue
+            if number in self._answers:
+                owner.names[session] = _words(self._answers[number][2:])
+                owner.named += 1
+            owner.unnamed.discard(session)
+        return [self._alone(owner) for owner in again]
+
+    def _alone(self, owner):
+        sessions = {n: whose for n, whose in self._sessions.items() if whose[0] is owner}
+        rows = np.flatnonzero(np.isin(self._number, list(sessions)))
+        data = self.path.read_bytes()
+        frames = [data[self._ends[i] : self._ends[i + 1]] for i in rows.tolist()]
+        return Batch(sessions, self._number[rows], frames)
+
+    def lose(self):
+        """Give the sessions up."""
+        for owner, session in self._sessions.values():
+            owner.unnamed.discard(session)
+            owner.lost += 1
+
+
+def make_batches(portions):
+    """Put portions together: into one batch unless a five-tuple is used more often than tags go.
+
+    Parameters
+    ----------
+    portions : list of Portion
+
+    Yields
+    ------
+    Batch
+    """
+    sessions, numbers, ends = {}, [], []
+    for portion in portions:
+        distinct, first, number = np.unique(
+            portion.columns["session"], return_index=True, return_inverse=True
+        )
+        numbers.append(number + len(sessions))
+        ends.append(portion.columns["ends"][first])
+        count = len(sessions)
+        sessions |= {count + i: (portion.owner, n) for i, n in enumerate(distinct.tolist())}
+    if not sessions:
+        return
+    number, lane = np.concatenate(numbers), lanes(np.concatenate(ends))
+    frames = []
+    for portion, part in zip(portions, numbers, strict=True):
+        frames += as_frames(part, lane[part] % LANES, portion.columns, portion.frames)
+    if lane.max() < LANES:
+        yield Batch(sessions, number, frames)
+        return
+    for turn in range(int(lane.max()) // LANES + 1):
+        rows = np.flatnonzero(lane[number] // LANES == turn)
+        chosen = {n: sessions[n] for n in np.unique(number[rows]).tolist()}
+        yield Batch(chosen, number[rows], [frames[i] for i in rows.tolist()])
+
+
+def _words(answer):
+    application, category, *others = (word or None for word in answer)
+    # the same few names over and over
+    named = [word and sys.intern(word) for word in (application, category)]
+    return (*named, *others)

@@ -1,0 +1,181 @@
+"""The first packets of sessions, kept until there are enough and written as captures for nDPI."""
+
+import numpy as np
+
+from sktraffic.packets import NO_TIME, TCP, UDP
+
+# identifiers of a VLAN tag
+LANES = 4096
+# two MAC addresses (12), a VLAN tag (4), a type (2)
+FRAME_HEADER = 18
+# magic number of nanoseconds, version 2.4, longest packet, Ethernet
+FILE_HEADER = np.array([0xA1B23C4D, 0x00040002, 0, 0, 262144, 1], "<u4").tobytes()
+
+
+class Heads:
+    """First packets of each session, copied; whole heads can be taken out.
+
+    Parameters
+    ----------
+    n_packets : int
+        A session's head is whole when so many were seen, or when it has ended.
+    """
+
+    def __init__(self, n_packets):
+        self._n_packets = n_packets
+        self._columns, self._whole = [], []
+        self.frames = []  # bytes of each packet held, from the IP header on
+        self.size = 0  # bytes of all packets held
+
+    def __len__(self):
+        return len(self.frames)
+
+    def add(self, packets, session, place):
+        """Copy what belongs to heads.
+
+        Parameters
+        ----------
+        packets : PacketTable
+        session : ndarray of shape (n_packets,), int64
+        place : ndarray of shape (n_packets,), int64
+            Number of each packet in its session, from 0.
+
+        Returns
+        -------
+        ndarray of int64
+            Sessions of which packets were copied; in any order, with repetitions.
+        """
+        self.end(session[place == self._n_packets - 1])
+        rows = np.flatnonzero((place < self._n_packets) & (packets.fragment < 2))
+        if not len(rows):
+            return rows
+        taken = packets.take(rows)
+        frames = _packet_bytes(taken)
+        self.frames += frames
+        self.size += sum(map(len, frames))
+        self._columns.append(
+            {
+                "session": session[rows],
+                "time": taken.time,
+                "size": taken.size,
+                "version": taken.version,
+                "ends": _ends(taken),
+            }
+        )
+        return session[rows]
+
+    def end(self, sessions):
+        """Say that sessions have ended."""
+        if len(sessions):
+            self._whole.append(np.asarray(sessions, np.int64))
+
+    def take(self, everything=False):
+        """Remove heads that are whole, or all.
+
+        Returns
+        -------
+        columns : dict of ndarray of shape (n_packets,)
+            `session`, `time`, `size` and `version`; `ends`, shape (n_packets, 6), is equal in
+            packets that nfstream takes for the same flow.
+        frames : list of bytes
+            From the IP header on.
+        """
+        if not self.frames:
+            return None, []
+        columns = {
+            name: np.concatenate([part[name] for part in self._columns])
+            for name in self._columns[0]
+        }
+        whole = np.concatenate(self._whole) if self._whole else np.zeros(0, np.int64)
+        gone = np.isin(columns["session"], whole) | everything
+        self._whole = []
+        self._columns = [{name: values[~gone] for name, values in columns.items()}]
+        frames, self.frames = self.frames, []
+        taken = [frames[i] for i in np.flatnonzero(gone)]
+        self.frames = [frames[i] for i in np.flatnonzero(~gone)]
+        self.size -= sum(map(len, taken))
+        return {name: values[gone] for name, values in columns.items()}, taken
+
+
+def _packet_bytes(packets):
+    """Copy each packet's captured bytes, its empty length field (offload) filled in."""
+    data = memoryview(packets.data)
+    at, stop = packets.at.tolist(), packets.stop.tolist()
+    frames = [bytes(data[a:b]) for a, b in zip(at, stop, strict=True)]
+    field = np.where(packets.version == 4, 2, 4)  # place of the length field in the IP header
+    told = packets.data[packets.at + field] | packets.data[packets.at + field + 1]
+    for i in np.flatnonzero((told == 0) & (packets.size <= 0xFFFF)).tolist():
+        length = int(packets.size[i]) - (0 if packets.version[i] == 4 else 40)
+        k = int(field[i])
+        frames[i] = frames[i][:k] + length.to_bytes(2) + frames[i][k + 2 :]
+    return frames
+
+
+def _ends(packets):
+    """Return what makes packets one flow for nfstream, shape (n_packets, 6).
+
+    Both directions have the same; ports count for TCP and UDP only.
+    """
+    with_ports = (packets.protocol == TCP) | (packets.protocol == UDP)
+    ports = [
+        np.where(with_ports & (port > 0), port, 0).astype(np.uint64)
+        for port in (packets.src_port, packets.dst_port)
+    ]
+    kind = packets.protocol.astype(np.uint64) << np.uint64(8) | packets.version
+    here = np.column_stack([packets.src, ports[0] | kind << np.uint64(16)])
+    there = np.column_stack([packets.dst, ports[1] | kind << np.uint64(16)])
+    turned = np.zeros(len(packets), bool)
+    for column in (2, 1, 0):
+        a, b = here[:, column], there[:, column]
+        turned = np.where(a == b, turned, a > b)
+    turned = turned[:, None]
+    return np.hstack([np.where(turned, there, here), np.where(turned, here, there)])
+
+
+def lanes(ends):
+    """Tell sessions apart that nfstream would take for one flow.
+
+    Parameters
+    ----------
+    ends : ndarray of shape (n_sessions, 6), uint64
+
+    Returns
+    -------
+    ndarray of shape (n_sessions,), int64
+        0 for the first session with these ends, 1 for the next.
+    """
+    _, flow = np.unique(ends, axis=0, return_inverse=True)
+    order = np.argsort(flow.ravel(), kind="stable")
+    flow = flow.ravel()[order]
+    first = np.flatnonzero(np.diff(flow, prepend=-1))
+    lane = np.empty(len(flow), np.int64)
+    lane[order] = np.arange(len(flow)) - np.repeat(first, np.diff(first, append=len(flow)))
+    return lane
+
+
+def as_frames(number, lane, columns, packets):
+    """Put packets into the records of a capture, as Ethernet frames.
+
+    Parameters
+    ----------
+    number, lane : ndarray of shape (n_packets,), int64
+        What both MAC addresses and the VLAN tag say.
+    columns, packets
+        As :meth:`Heads.take` returns them.
+
+    Returns
+    -------
+    list of bytes
+    """
+    n = len(packets)
+    time = np.where(columns["time"] == NO_TIME, 0, columns["time"])
+    seconds, fraction = np.divmod(np.clip(time, 0, 2**32 * 10**9 - 1), 10**9)
+    captured = np.fromiter(map(len, packets), np.int64, n) + FRAME_HEADER
+    wire = np.maximum(captured, columns["size"] + FRAME_HEADER)
+    record = np.column_stack([seconds, fraction, captured, wire]).astype("<u4")
+    address = number.astype(">u8").view(np.uint8).reshape(n, 8)[:, 2:]
+    kind = np.where(columns["version"] == 4, 0x0800, 0x86DD)
+    tag = np.column_stack([np.full(n, 0x8100), lane, kind]).astype(">u2")
+    head = np.hstack([record.view(np.uint8), address, address, tag.view(np.uint8)]).tobytes()
+    width = 16 + FRAME_HEADER
+    return [head[width * i : width * (i + 1)] + packet for i, packet in enumerate(packets)]

@@ -1,0 +1,220 @@
+"""nDPI's names and fingerprints for sessions, while their captures are being read."""
+
+import contextlib
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from sktraffic.capture._batches import Portion, make_batches
+from sktraffic.capture._heads import Heads
+from sktraffic.capture._naming import PATIENCE, PATIENCE_PER_PACKET, POOL, NamingError
+from sktraffic.sessions import LABELS
+
+# A run of NFStreamer costs some 0.1 s whatever it reads, and what nDPI learns from one session
+# about another (which address is whose, say) holds within a run. So a capture's heads go out in
+# few portions: the first early, for nfstream to work beside the reader, each next twice as large.
+FIRST_PORTION, LARGEST_PORTION = 20_000, 160_000  # packets
+PORTION_BYTES = 64 << 20
+MOST_BATCHES = 3  # on their way to nfstream
+MOST_FAILURES = 3  # of one labeller; after that its other sessions go without labels
+NOTHING = (None,) * len(LABELS)
+
+
+class Labeller:
+    """Names the sessions of captures; use it in a ``with`` statement.
+
+    The first packets of each session are copied into small captures for an NFStreamer in a process
+    of its own (see `_ndpi.py`), which works while the caller goes on reading. If nfstream fails,
+    sessions stay unnamed.
+
+    Several small captures share a run of NFStreamer. Where nDPI named a session by what it knew
+    from another, the run is repeated for that capture alone: labels do not depend on which captures
+    are read together.
+
+    Parameters
+    ----------
+    n_dissections : int
+        Packets of a session that nDPI may look at.
+
+    Attributes
+    ----------
+    errors : list of str
+        How nfstream failed, if it did.
+    """
+
+    def __init__(self, n_dissections):
+        self.n_dissections = n_dissections
+        self.errors = []
+        self._portions = []  # wait for others to go with
+        self._batches = []  # on their way to nfstream
+        self._process = None
+        self._files = None
+        self._written = 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self._process is not None:
+            if self._batches:
+                self._process.close()
+            else:
+                POOL.give_back(self._process)
+            self._process = None
+        if self._files is not None:
+            self._files.cleanup()
+
+    def capture(self):
+        """Return the :class:`CaptureLabels` of a capture that is now to be read."""
+        return CaptureLabels(self)
+
+    @property
+    def waits(self):
+        """Whether there are answers to wait for."""
+        return bool(self._batches)
+
+    def put(self, portion):
+        """Take heads; few of them wait until there are more."""
+        self._portions.append(portion)
+        if sum(len(portion.frames) for portion in self._portions) >= FIRST_PORTION:
+            self.send()
+
+    def send(self):
+        """Have nfstream read all that waits."""
+        portions, self._portions = self._portions, []
+        for batch in make_batches(portions):
+            self._ask(batch)
+
+    def collect(self, wait):
+        """Take in the answers that are there; or wait until a batch is answered."""
+        began = time.monotonic()
+        while self._batches:
+            batch = self._batches[0]
+            patience = PATIENCE + len(batch) * PATIENCE_PER_PACKET
+            left = max(began + patience - time.monotonic(), 0) if wait else 0
+            try:
+                answer = self._process.answer(left)
+            except NamingError as error:
+                return self._fail(error)
+            if isinstance(answer, list):
+                batch.note(answer)
+            elif answer is not None:
+                self._batches.pop(0)
+                again = batch.settle()
+                batch.path.unlink()
+                for alone in again:
+                    self._ask(alone)
+                if wait:
+                    return
+            elif wait:
+                return self._fail(f"nfstream gave no answer for {patience:.0f} s")
+            else:
+                return
+
+    def _ask(self, batch):
+        while len(self._batches) >= MOST_BATCHES:
+            self.collect(wait=True)
+        if len(self.errors) >= MOST_FAILURES:
+            return batch.lose()
+        if self._files is None:
+            self._files = tempfile.TemporaryDirectory(prefix="sktraffic-")
+        self._batches.append(batch)
+        self._written += 1
+        try:
+            batch.write(Path(self._files.name) / f"{self._written}.pcap")
+            if self._process is None:
+                self._process = POOL.take()
+            self._process.ask(batch.path, self.n_dissections)
+        except (NamingError, OSError) as error:
+            self._fail(error)
+
+    def _fail(self, error):
+        """Give up all that is on its way, and the process."""
+        self.errors.append(str(error))
+        batches, self._batches = self._batches, []
+        for batch in batches:
+            batch.lose()
+            with contextlib.suppress(OSError):
+                batch.path.unlink()
+        if self._process is not None:
+            self._process.close()
+            self._process = None
+
+
+class CaptureLabels:
+    """The labels of one capture's sessions; made by :meth:`Labeller.capture`.
+
+    Attributes
+    ----------
+    named : int
+        Sessions for which nfstream gave an answer, be it "Unknown".
+    lost : int
+        Sessions that stay unnamed because nfstream failed.
+    """
+
+    def __init__(self, labeller):
+        self._labeller = labeller
+        self._heads = Heads(labeller.n_dissections)
+        self._portion = FIRST_PORTION
+        self._packets, self._bytes = FIRST_PORTION, PORTION_BYTES  # held, when to look again
+        self.unnamed = set()  # sessions whose heads are held, or on their way
+        self.names = {}
+        self.named = self.lost = 0
+
+    def add(self, packets, session, place):
+        """Take the packets of a block.
+
+        Parameters
+        ----------
+        packets : PacketTable
+        session : ndarray of shape (n_packets,), int64
+            Numbers that are not used again in this capture.
+        place : ndarray of shape (n_packets,), int64
+            Number of each packet in its session, from 0.
+        """
+        heads = self._heads
+        self.unnamed.update(np.unique(heads.add(packets, session, place)).tolist())
+        if len(heads) >= self._packets or heads.size >= self._bytes:
+            # heads that stay incomplete must not fill the memory: then all go as they are
+            self._put(len(heads) >= 4 * LARGEST_PORTION or heads.size >= 4 * PORTION_BYTES)
+            self._portion = min(2 * self._portion, LARGEST_PORTION)
+            self._packets, self._bytes = len(heads) + self._portion, heads.size + PORTION_BYTES
+        self._labeller.collect(wait=False)
+
+    def end(self, sessions):
+        """Say that sessions have ended; shape (n_sessions,), int64."""
+        self._heads.end(sessions)
+
+    def finish(self):
+        """Say that all sessions have ended."""
+        self._put(everything=True)
+
+    def take(self, sessions):
+        """Return what nDPI says, once, waiting for it.
+
+        Parameters
+        ----------
+        sessions : ndarray of shape (n_sessions,), int64
+            Sessions that have ended.
+
+        Returns
+        -------
+        dict of list of str or None, each of length n_sessions
+            The columns `sktraffic.sessions.LABELS`; None where nDPI says nothing.
+        """
+        numbers = np.asarray(sessions).tolist()
+        if not self.unnamed.isdisjoint(numbers):
+            self._put(everything=False)
+            self._labeller.send()
+        while self._labeller.waits and not self.unnamed.isdisjoint(numbers):
+            self._labeller.collect(wait=True)
+        rows = [self.names.pop(number, NOTHING) for number in numbers]
+        columns = zip(*rows, strict=True) if rows else [()] * len(LABELS)
+        return dict(zip(LABELS, map(list, columns), strict=True))
+
+    def _put(self, everything):
+        columns, frames = self._heads.take(everything)
+        if frames:
+            self._labeller.put(Portion(self, columns, frames))
