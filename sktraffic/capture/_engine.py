@@ -5,7 +5,6 @@ gives the packets that such a function assembles.
 """
 
 import contextlib
-import fcntl
 import json
 import os
 import select
@@ -97,7 +96,9 @@ class Engine:
             stderr=subprocess.PIPE,
             bufsize=0,
         )
-        with contextlib.suppress(AttributeError, OSError):  # a pipe as wide as Linux lets it be
+        with contextlib.suppress(ImportError, AttributeError, OSError):
+            import fcntl  # a pipe as wide as Linux lets it be
+
             fcntl.fcntl(self._process.stdout, fcntl.F_SETPIPE_SZ, 1 << 20)
         # what a crashing native library says last is worth telling; the pipe must not fill up
         self._said = []

@@ -162,7 +162,8 @@ class Window:
     file : binary file
         Anything with ``read(size)`` that gives at least a byte until the end. What a pipe has at
         the moment is looked at without waiting for more; so is what a raw file gives that is no
-        file of the system.
+        file of the system. A file that may grow says with a method ``ready()`` whether the next
+        ``read`` would not wait.
 
     Attributes
     ----------
@@ -249,6 +250,8 @@ class Window:
 
     def _more_now(self):
         """Whether more can be read without waiting for a writer."""
+        if hasattr(self._file, "ready"):
+            return self._file.ready()
         try:
             return bool(select.select([self._file.fileno()], [], [], 0)[0])
         except (AttributeError, OSError, ValueError):
