@@ -13,6 +13,7 @@ from sklearn.dummy import DummyClassifier
 from threadpoolctl import threadpool_limits
 
 from sktraffic import __version__
+from sktraffic._extras import missing
 from sktraffic.capture import SessionExtractor
 from sktraffic.cli._guard import say
 from sktraffic.cli._output import on_terminal, print_json, print_table, working
@@ -74,7 +75,11 @@ def _learn(model, extractor, paths, labels, cache):
     """Fit the model and what it is compared with, save them, and load them from their files."""
     key = _key(paths, labels, extractor)
     models = {}
-    for name in (model, "mlp" if model == "forest" else "forest"):
+    other = "mlp" if model == "forest" else "forest"
+    if other == "mlp" and missing("neural"):
+        say("The network to compare with is left out: pip install 'sktraffic[neural]' brings it.")
+        other = model
+    for name in dict.fromkeys((model, other)):
         file = cache / "models" / f"{name}-{key}.skt"
         if not file.is_file():
             with _stage(f"{name}: learning from {len(paths)} captures"):

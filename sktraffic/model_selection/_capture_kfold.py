@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import column_or_1d
 
 __all__ = ["CaptureKFold"]
@@ -102,9 +103,15 @@ class CaptureKFold(StratifiedGroupKFold):
             yield np.flatnonzero(fold_of[groups] == fold)
 
     def _plain_folds(self, y, groups):
+        if self.shuffle:
+            # (n_rows,): each capture's place in a random order. scikit-learn before 1.8 shuffles
+            # the captures' class counts without the captures; the draws are those of 1.8
+            names, groups = np.unique(groups, return_inverse=True)
+            order = np.arange(len(names))
+            check_random_state(self.random_state).shuffle(order)
+            groups = np.argsort(order)[groups]
         # scikit-learn's StackingClassifier sets `random_state` whether or not the folds shuffle
-        seed = self.random_state if self.shuffle else None
-        plain = StratifiedGroupKFold(self.n_splits, shuffle=self.shuffle, random_state=seed)
+        plain = StratifiedGroupKFold(self.n_splits)
         with warnings.catch_warnings():
             # `_warn_of_few` has said so already, in captures instead of sessions
             warnings.filterwarnings("ignore", message="The least populated class")

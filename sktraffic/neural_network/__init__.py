@@ -1,5 +1,9 @@
 """Neural classifiers that behave as scikit-learn's own."""
 
+from sktraffic._extras import require
+
+require("neural", "sktraffic.neural_network")
+
 from sktraffic.neural_network._base import BaseTorchClassifier
 from sktraffic.neural_network._bigru_da_bert import BiGRUDABert
 from sktraffic.neural_network._cnn_lstm import CNNLSTM

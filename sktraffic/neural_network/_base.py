@@ -4,10 +4,9 @@ from numbers import Integral, Real
 
 import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import check_is_fitted
 
-from sktraffic._compat import HasMethods, Interval, StrOptions, _fit_context
+from sktraffic._compat import CallbackSupportMixin, HasMethods, Interval, StrOptions, _fit_context
 from sktraffic.neural_network import _inputs
 from sktraffic.neural_network._core import TorchCore
 from sktraffic.neural_network._monitor import MONITORS

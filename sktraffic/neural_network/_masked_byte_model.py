@@ -5,10 +5,9 @@ from numbers import Integral, Real
 
 import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sktraffic._compat import Interval, StrOptions, _fit_context
+from sktraffic._compat import CallbackSupportMixin, Interval, StrOptions, _fit_context
 from sktraffic.neural_network._masked_state import MaskedState
 from sktraffic.neural_network._masked_training import (
     MaskedTraining,

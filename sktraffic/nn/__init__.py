@@ -1,5 +1,9 @@
 """Losses and modules in plain PyTorch; every tensor's shape is in its docstring."""
 
+from sktraffic._extras import require
+
+require("neural", "sktraffic.nn")
+
 from sktraffic.nn._attention import DifferentialAttention, SoftmaxAttention, lambda_init
 from sktraffic.nn._bert import BertEncoder
 from sktraffic.nn._bigru import BiGRU

@@ -6,6 +6,7 @@ import warnings
 
 from sklearn.exceptions import InconsistentVersionWarning
 
+from sktraffic._extras import require
 from sktraffic.capture import SessionExtractor
 from sktraffic.persistence._archive import damaged, read_archive, read_note, repack
 from sktraffic.persistence._errors import (
@@ -50,6 +51,8 @@ def load(path, *, extractor=None, on_mismatch=None):
         If versions or extraction settings differ and are not let pass; the error says which.
     ModelFileError
         If the file is missing, damaged, cut, or of a later format.
+    ImportError
+        If it holds a neural network and the extra ``neural`` is not installed.
 
     Warns
     -----
@@ -70,6 +73,8 @@ def load(path, *, extractor=None, on_mismatch=None):
     names = trust.untrusted(schema)
     if names:
         raise UntrustedTypeError(*names, source=path)
+    if '"__module__": "sktraffic.neural_network' in json.dumps(schema):
+        require("neural", f"The neural network in {path}")
     _check_versions(path, note, schema, on_mismatch or "warn")
     _check_extraction(path, note, extractor, on_mismatch or "raise")
     try:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.neural  # the tables of both papers train networks
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+pytestmark = pytest.mark.neural  # the tables of both papers train networks
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 NAMES = [
     "a2-clusterings", "a-features", "a3-batch-size", "a4-activations", "a6-adasyn", "a-sparse",

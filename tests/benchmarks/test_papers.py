@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+pytestmark = pytest.mark.neural  # the tables of both papers train networks
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 

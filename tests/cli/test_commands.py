@@ -113,6 +113,7 @@ def test_extracted_parts_hold_the_sessions(bench, cli, tmp_path):
     assert [part.stat().st_mtime_ns for part in parts] == times
 
 
+@pytest.mark.neural
 @pytest.mark.parametrize(
     "model", ["mlp", "transformer", pytest.param("bert", marks=pytest.mark.slow)]
 )

@@ -6,6 +6,7 @@ import socket
 
 import pytest
 
+from sktraffic._extras import missing
 from sktraffic.cli import _demo
 from sktraffic.datasets import lab_captures
 from sktraffic.persistence import load, read_provenance
@@ -40,7 +41,9 @@ def test_demo_does_everything_and_remembers(few, offline, cli, tmp_path, monkeyp
     first = cli("demo", "--cache", "cache", "--json", "--jobs", 1)
     assert first.exit_code == 0, (first.output, first.exception)
     document = json.loads(first.stdout)
-    assert set(document["scores"]) == {"forest", "mlp", "most frequent"}
+    network = set() if missing("neural") else {"mlp"}
+    assert set(document["scores"]) == {"forest", "most frequent"} | network
+    assert ("sktraffic[neural]" in first.stderr) == (not network)
     best, least = (document["scores"][name]["f1_macro"] for name in ("forest", "most frequent"))
     assert best > least
     clf = load("sktraffic-demo/model.skt")

@@ -19,13 +19,14 @@ PRINTS = {
 }
 
 
-SLOW = {"bert_on_bytes"}
+MARKS = {
+    "bert_on_bytes": [pytest.mark.slow, pytest.mark.neural],
+    "grid_search_adasyn": [pytest.mark.neural],
+    "plot_sparse_classes": [pytest.mark.neural],
+}
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in PRINTS],
-)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=MARKS.get(name, ())) for name in PRINTS])
 def test_example_runs(name, tmp_path):
     """It ends well, without a warning of ours, and leaves nothing in the current folder."""
     file = EXAMPLES / f"{name}.py"

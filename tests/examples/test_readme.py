@@ -43,6 +43,7 @@ def test_captures_in_a_few_lines(blocks, folder):
     assert set(found["clf"].classes_) == {"chat", "email", "voip"}
 
 
+@pytest.mark.neural
 @pytest.mark.slow
 @pytest.mark.timeout(1800)  # 48 transformers
 def test_pipeline_of_the_readme(blocks, folder):

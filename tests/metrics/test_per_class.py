@@ -1,5 +1,7 @@
 """Scores a class agree with scikit-learn; intervals come from captures."""
 
+from inspect import signature
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -68,8 +70,9 @@ def test_interval_agrees_with_scipy():
     y = np.zeros(300, dtype=int)
     p = (rng.random(300) < 0.3).astype(int)
     got = bootstrap_interval("accuracy", y, p, n_resamples=800, random_state=0)
+    draws = {"rng" if "rng" in signature(bootstrap).parameters else "random_state": rng}
     want = bootstrap(
-        ((y == p).astype(float),), np.mean, n_resamples=800, method="percentile", rng=rng
+        ((y == p).astype(float),), np.mean, n_resamples=800, method="percentile", **draws
     ).confidence_interval
     assert got.estimate == (y == p).mean()
     assert_allclose([got.low, got.high], [want.low, want.high], atol=0.02)

@@ -12,7 +12,6 @@ from sklearn.preprocessing import StandardScaler
 from sktraffic.feature_extraction import SessionStatistics
 from sktraffic.model_selection import CaptureKFold, ChronologicalSplit
 from sktraffic.model_selection._chronological import session_times
-from sktraffic.neural_network import MLPClassifier
 from sktraffic.over_sampling import GuardedADASYN
 from sktraffic.sessions import from_arrow, to_arrow
 
@@ -24,9 +23,12 @@ def arrow_sessions(make_sessions):
     return from_arrow(to_arrow(X)), np.where(X["capture"].str[0] == "w", "web", "chat")
 
 
+@pytest.mark.neural
 @pytest.mark.parametrize("place", ["resampler", "step", "step, imblearn's"])
 def test_over_sampling_in_a_search_over_captures(make_sessions, place):
     """As `resampler=` with early stopping, and as the pipeline step that people know."""
+    from sktraffic.neural_network import MLPClassifier
+
     X, y = arrow_sessions(make_sessions)
     inside = place == "resampler"
     clf = MLPClassifier(

@@ -7,13 +7,16 @@ from sklearn.metrics import f1_score
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
-from sktraffic.neural_network import MLPClassifier
 from sktraffic.over_sampling import GuardedADASYN
+
+pytestmark = pytest.mark.neural
 
 
 @pytest.fixture(scope="module")
 def gaps():
     """Inside score less test score, with ADASYN before the cut and after it, for three seeds."""
+    from sktraffic.neural_network import MLPClassifier
+
     out = {"before": [], "after": []}
     for seed in range(3):
         X, y = make_classification(

@@ -1,5 +1,6 @@
 """What is saved comes back: the same parameters, attributes and probabilities."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -38,15 +39,6 @@ from sktraffic.feature_extraction import (
 )
 from sktraffic.feature_selection import ForestSelector
 from sktraffic.model_selection import CaptureKFold, RejectingClassifier
-from sktraffic.neural_network import (
-    CNNLSTM,
-    BiGRUDABert,
-    DeepPacketCNN,
-    DeepPacketSAE,
-    MaskedByteModel,
-    MLPClassifier,
-    TransformerEnsemble,
-)
 from sktraffic.over_sampling import GuardedADASYN
 from sktraffic.persistence import (
     ModelFileError,
@@ -59,6 +51,17 @@ from sktraffic.persistence import (
 )
 from sktraffic.pipeline import CaptureClassifier
 from sktraffic.sessions import write_sessions
+
+with contextlib.suppress(ImportError):  # the tests of networks are skipped without torch
+    from sktraffic.neural_network import (
+        CNNLSTM,
+        BiGRUDABert,
+        DeepPacketCNN,
+        DeepPacketSAE,
+        MaskedByteModel,
+        MLPClassifier,
+        TransformerEnsemble,
+    )
 
 BYTES = {"max_epochs": 1, "batch_size": 16, "random_state": 0, "early_stopping": False}
 
@@ -120,10 +123,14 @@ TABLES = {
     "packet sae": lambda: make_pipeline(ByteTokens(64), DeepPacketSAE(**BYTES)),
     "cnn-lstm": lambda: make_pipeline(ByteTokens(64), CNNLSTM(**BYTES)),
 }
+NEURAL = ("mlp", "ensemble", "bert", "packet cnn", "packet sae", "cnn-lstm")
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # tiny samples; the fits are not the point
-@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.neural if name in NEURAL else ()) for name in TABLES],
+)
 def test_pipelines_come_back_with_the_same_probabilities(name, lab, tmp_path):
     """Every classifier and transformer of the package, bit for bit."""
     X, y = lab
@@ -152,6 +159,7 @@ def test_clusterers_come_back(model, lab, tmp_path):
     assert vars(back).keys() == vars(model).keys()
 
 
+@pytest.mark.neural
 def test_a_pretrained_model_comes_back(lab, tmp_path):
     """MaskedByteModel's vectors, and a classifier that started from it."""
     X = ByteTokens(16).fit_transform(lab[0])
@@ -175,6 +183,7 @@ def test_tables_among_attributes_come_back(lab, tmp_path):
     )
 
 
+@pytest.mark.neural
 def test_a_model_loads_in_a_fresh_process_without_a_gpu(lab, tmp_path):
     """The same probabilities there, to the last bit; no torch is imported for a forest."""
     X, y = lab
