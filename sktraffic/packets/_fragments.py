@@ -74,8 +74,7 @@ class FragmentJoiner:
             later,
         )
         known = match >= 0
-        fresh = np.abs(table.time[later] - time[match]) <= PATIENCE
-        known &= fresh | (table.time[later] == NO_TIME)
+        known &= _within(table.time[later], time[match])
         rest = known & decoded[match]
         joined = known & ~rest
         for name in _KEPT:
@@ -84,12 +83,14 @@ class FragmentJoiner:
         return later[joined], later[~known], later[rest]
 
     def _remember(self, keys, time, decoded, values):
-        kept = slice(max(len(keys) - MOST, 0), None)
-        if len(time):
-            fresh = time >= time[-1] - PATIENCE
-            kept = np.flatnonzero(fresh)[-MOST:]
+        kept = np.flatnonzero(_within(time[-1:], time))[-MOST:]
         self._keys, self._time, self._decoded = keys[kept], time[kept], decoded[kept]
         self._values = {name: column[kept] for name, column in values.items()}
+
+
+def _within(time, first):
+    """Whether times are near enough to those of first fragments, or one is not known."""
+    return (time == NO_TIME) | (first == NO_TIME) | (np.abs(time - first) <= PATIENCE)
 
 
 def _latest_before(keys, places, wanted, wanted_places):

@@ -21,6 +21,11 @@ HEADER_SIZE = np.zeros(256, np.int64)
 for _number, _size in {ICMP: 8, TCP: 20, UDP: 8, DCCP: 12, GRE: 4, ESP: 8, ICMPV6: 8, SCTP: 12,
                        UDP_LITE: 8}.items():  # fmt: skip
     HEADER_SIZE[_number] = _size
+# columns that are read from the transport header
+_FROM_TRANSPORT = (
+    "src_port", "dst_port", "flags", "seq", "ack", "window", "transport_header_size",
+    "payload_size", "payload",
+)  # fmt: skip
 HAS_PORTS = np.zeros(256, dtype=bool)
 HAS_PORTS[[TCP, UDP, DCCP, SCTP, UDP_LITE]] = True
 
@@ -59,19 +64,26 @@ def parse_headers(data, at, stop, wire=None):
     captured = np.maximum(stop - at, 0)
     wire = captured if wire is None else wire
     words = _header_words(data, at, stop)
-    table = PacketTable.blank(len(at))
-    table.data, table.at, table.wire = data, at, wire
     first = words[0]
     version = first >> 28
     size = (first & 0xFFFF).astype(np.int64)
     header = ((first >> 22) & 0x3C).astype(np.int64)
     # as if all were IPv4; rows with anything else are then written anew
-    table.version = version.astype(np.uint8)
-    table.protocol = (words[2] >> 16).astype(np.uint8)
-    table.ttl = (words[2] >> 24).astype(np.int32)
-    table.src, table.dst = np.zeros((2, len(at), 2), np.uint64)
-    table.src[:, 1], table.dst[:, 1] = words[3], words[4]
-    table.transport = at + header
+    src, dst = np.zeros((2, len(at), 2), np.uint64)
+    src[:, 1], dst[:, 1] = words[3], words[4]
+    table = PacketTable.blank(
+        len(at),
+        data,
+        at=at,
+        wire=wire,
+        version=version.astype(np.uint8),
+        protocol=(words[2] >> 16).astype(np.uint8),
+        ttl=(words[2] >> 24).astype(np.int32),
+        src=src,
+        dst=dst,
+        transport=at + header,
+        **dict.fromkeys(_FROM_TRANSPORT),
+    )
     fragments = np.flatnonzero((words[1] & 0x3FFF != 0) & (version == 4))
     if len(fragments):
         later = words[1, fragments] & 0x1FFF != 0
@@ -129,7 +141,7 @@ def _read_odd(table, rows, words, broken, header, captured):
     none = rows[~addressed | ((version != 4) & (version != 6))]
     table.version[none] = 0
     table.size[none] = 0
-    table.stop[none] = np.minimum(table.stop[none], table.at[none] + captured[none])
+    table.stop[none] = table.at[none] + captured[none]
     table.src[none] = table.dst[none] = 0
     table.fragment[none], table.fragment_id[none] = 0, -1
     table.transport[rows] = table.at[rows] + np.maximum(header[rows], 20)
@@ -220,7 +232,9 @@ def _correct(table, rows, ports, tcp, room, least, broken):
     table.flags[rows] = np.where(broken | (cut & tcp[rows] & (room < 14)), -1, flags)
     for name in ("seq", "ack", "window", "transport_header_size"):
         getattr(table, name)[rows] = -1
-    table.payload_size[rows] = np.select([later, short], [table.transport_size[rows], 0], -1)
+    table.payload_size[rows] = np.select(
+        [later & ~broken, short], [table.transport_size[rows], 0], -1
+    )
     table.payload[rows] = np.where(later, table.transport[rows], table.stop[rows])
     without = rows[~known]
     for name in ("ttl", "ip_header_size"):

@@ -1,6 +1,5 @@
 """Classic pcap files: both byte orders, micro- and nanoseconds, 16- and 24-byte record headers."""
 
-import re
 import struct
 
 import numpy as np
@@ -64,12 +63,10 @@ def read_pcap(window, facts):
 
 
 def _chain(data, position, order, header_size, limit):
-    # the upper byte of the seconds is the same for half a year; lengths are below 2**18
+    # the upper byte of the seconds is the same for half a year
     mark_at = 3 if order == "<" else 0
-    upper = re.escape(bytes(data[position + mark_at : position + mark_at + 1]))
-    lengths = rb"..[\x00-\x03]\x00" if order == "<" else rb"\x00[\x00-\x03].."
-    mark = upper + b"." * (7 - mark_at) + lengths * 2
-    return Chain(header_size, 8, header_size, 0, limit, 1, order, mark, mark_at)
+    mark = int(data[position + mark_at])
+    return Chain(header_size, 8, header_size, 0, limit, 1, order, mark, mark_at, (8, 12))
 
 
 def _block(data, starts, order, unit, header_size, link_type):

@@ -1,6 +1,5 @@
 """pcapng files (draft-ietf-opsawg-pcapng): several sections, interfaces and time resolutions."""
 
-import re
 import struct
 from dataclasses import dataclass
 
@@ -79,10 +78,11 @@ class _Section:
         self.order = order or self.order
         # where sections in both orders follow each other, little is walked in the wrong one
         reach = min(end, position + self._reach)
-        # the kind of block that comes first, and a length below 2**18
-        mark = re.escape(bytes(data[position : position + 4]))
-        mark += rb"..[\x00-\x03]\x00" if self.order == "<" else rb"\x00[\x00-\x03].."
-        chain = Chain(12, 4, 0, 12, MAXIMUM_BLOCK, 4, self.order, mark, 0)
+        # most blocks are of the kind that comes first
+        mark_at = 0 if self.order == "<" else 3
+        kind = struct.unpack_from(self.order + "I", data, position)[0]
+        mark = int(data[position + mark_at])
+        chain = Chain(12, 4, 0, 12, MAXIMUM_BLOCK, 4, self.order, mark, mark_at, (4,), ((0, kind),))
         starts, behind, claimed = record_starts(data, position, reach, chain)
         kinds = numbers(data, f"{self.order}u4")[starts].astype(np.int64)
         foreign = self._foreign_section(data, starts, kinds)

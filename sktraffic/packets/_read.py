@@ -21,6 +21,7 @@ from sktraffic.packets._open import open_capture
 from sktraffic.packets._pcap import read_pcap
 from sktraffic.packets._pcapng import read_pcapng
 from sktraffic.packets._records import FileFacts, Window, capture_format
+from sktraffic.packets._table import PacketTable
 from sktraffic.packets._tunnels import TUNNELS, decode_tunnels
 
 __all__ = ["PacketReader", "read_packets", "read_records"]
@@ -149,27 +150,34 @@ class PacketReader:
     def _table(self, block, rows):
         """Parse some records of a block."""
         data = np.frombuffer(block.data, np.uint8)
-        start = block.at[rows]
+        start, wire, time = block.at[rows], block.wire[rows], block.time[rows]
         stop = start + block.captured[rows]
+        record = np.arange(len(start)) + (self._first + rows.start)
         at, vlan, state = find_ip(data, start, stop, block.link_type[rows])
+        if not (state == FOUND).all():
+            self._count_lost(state)
+            found = np.flatnonzero(state == FOUND)
+            record, start, stop, wire, time, at, vlan = (
+                column[found] for column in (record, start, stop, wire, time, at, vlan)
+            )
         # bytes on the wire from the IP header on
-        wire = block.wire[rows]
         table = parse_headers(data, at, stop, wire - (at - start))
-        table.record = np.arange(len(at)) + (self._first + rows.start)
-        table.time, table.wire, table.vlan = block.time[rows], wire, vlan
-        lost = np.flatnonzero((state != FOUND) | (table.version == 0))
-        if len(lost):
-            none = lost[state[lost] == FOUND]
+        table.record, table.time, table.wire, table.vlan = record, time, wire, vlan
+        if not table.version.all():
+            none = table.version == 0
             version = number_at(data, at[none], stop[none], np.uint8) >> 4
-            state[none] = np.where((version == 4) | (version == 6), CUT, MALFORMED)
-            for cause, name in CAUSES.items():
-                self.facts.count(name, np.count_nonzero(state == cause))
-            table = table.take(state == FOUND)
-        outer = table.take(np.flatnonzero(table.fragment == 1))
+            self._count_lost(np.where((version == 4) | (version == 6), CUT, MALFORMED))
+            table = table.take(~none)
+        first = table.fragment == 1
+        outer = table.take(np.flatnonzero(first)) if first.any() else None
         inside = self._look_inside(table) if self._decode_tunnels else np.empty(0, np.int64)
         table = self._follow_fragments(table, outer, inside)
         self.facts.packets += len(table)
         return table
+
+    def _count_lost(self, state):
+        for cause, name in CAUSES.items():
+            self.facts.count(name, np.count_nonzero(state == cause))
 
     def _look_inside(self, table):
         """Take packets out of their tunnels; rows that were in one."""
@@ -182,11 +190,14 @@ class PacketReader:
 
     def _follow_fragments(self, table, outer, inside):
         """Join fragments, or leave the later ones out; `outer` are first ones before decoding."""
-        decoded = np.flatnonzero(np.isin(outer.record, table.record[inside]))
         if not self._join:
             lost = np.flatnonzero(table.fragment == 2)
             self.facts.count(LATER_FRAGMENT, len(lost))
+        elif outer is None and not table.fragment.any():
+            return table
         else:
+            outer = PacketTable.blank(0) if outer is None else outer
+            decoded = np.flatnonzero(np.isin(outer.record, table.record[inside]))
             rows = np.searchsorted(table.record, outer.record[decoded])
             joined, alone, lost = self._fragments.join(table, rows, fragment_keys(outer, decoded))
             self.facts.joined_fragments += len(joined)

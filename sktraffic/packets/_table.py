@@ -95,10 +95,10 @@ class PacketTable:
         return len(self.time)
 
     @classmethod
-    def blank(cls, n, data=b""):
-        """Return a table of `n` packets of which nothing is known.
+    def blank(cls, n, data=b"", **columns):
+        """Return a table of `n` packets of which only the given columns are known.
 
-        Sources without packet bytes (exports) fill in what they know.
+        Sources without packet bytes (exports) give or fill in what they know.
 
         Examples
         --------
@@ -107,11 +107,11 @@ class PacketTable:
         >>> table.src_port, table.payload_size, table.at
         (array([-1, -1], dtype=int32), array([-1, -1]), array([0, 0]))
         """
-        columns = {}
+        columns.setdefault("record", np.arange(n))
         for name, (dtype, fill) in _COLUMNS.items():
-            shape = (n, 2) if name in ("src", "dst") else n
-            columns[name] = np.full(shape, fill, dtype)
-        columns["record"] = np.arange(n)
+            if name not in columns:
+                shape = (n, 2) if name in ("src", "dst") else n
+                columns[name] = np.full(shape, fill, dtype)
         return cls(**columns, data=np.frombuffer(data, np.uint8))
 
     def take(self, rows):

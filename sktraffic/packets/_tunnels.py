@@ -246,7 +246,9 @@ def _decode_once(table, rows):
     # what the outer packet has left from the inner header on
     left = table.at[candidates] + table.size[candidates] - at
     inner = parse_headers(data, at, stop[good], np.maximum(left, 0))
-    fits = (inner.version > 0) & (inner.size <= left) & (inner.ip_header_size >= 20)
+    # the first fragment of a tunnel's packet may hold less than the inner packet says
+    room = (inner.size <= left) | (table.fragment[candidates] == 1)
+    fits = (inner.version > 0) & room & (inner.ip_header_size >= 20)
     rows = candidates[fits]
     inner.record, inner.time = table.record[candidates], table.time[candidates]
     inner.wire = table.wire[candidates]

@@ -1,6 +1,5 @@
 """Where records begin: a chain in which each record says how far it is to the next."""
 
-import re
 import struct
 from dataclasses import dataclass
 
@@ -12,8 +11,13 @@ __all__ = ["Chain", "record_starts"]
 
 # below so many bytes the records are walked one by one: the lanes would cost more than they save
 SMALL = 1 << 16
-# records that a lane should have, on average
-LANE = 64
+# bytes from which the size of records is guessed
+PROBE = 1 << 13
+# records that a lane should have, on average, and how many times more before it is given up
+LANE = 48
+GIVE_UP = 4
+# bytes in which a lane looks for a record
+SEARCH = 2048
 
 
 @dataclass(frozen=True)
@@ -32,9 +36,11 @@ class Chain:
         Lengths that make sense.
     order : str
         Byte order, "<" or ">".
-    mark, mark_at : bytes, int
-        A regular expression of what stands in (almost) every record, and where in it: what lanes
-        look for.
+    mark, mark_at : int
+        A byte that stands in (almost) every record, and where.
+    small, fixed : tuple
+        Places of 32-bit numbers below 2**18, and places and values of others: what tells a
+        record among the places that the mark shows.
     """
 
     head: int
@@ -44,8 +50,10 @@ class Chain:
     most: int
     multiple: int
     order: str
-    mark: bytes
+    mark: int
     mark_at: int
+    small: tuple
+    fixed: tuple = ()
 
 
 def record_starts(data, position, end, chain):
@@ -97,9 +105,9 @@ def _plain_walk(data, position, bound, end, chain):
 
 
 def _walk_lanes(data, position, end, chain):
-    probe = _plain_walk(data, position, position + SMALL // 8, end, chain)
-    record = (probe[-1] - position) / max(len(probe) - 1, 1)
-    edges = np.arange(position, end, max(int(record * LANE), 4096))
+    probe = _plain_walk(data, position, position + PROBE, end, chain)
+    spacing = max(LANE * (int(probe[-1]) - position) // max(len(probe) - 1, 1), 1024)
+    edges = position + spacing * np.arange(max((end - position) // spacing, 1))
     starts = _lane_starts(data, edges, end, chain)
     bounds = np.append(starts[1:], end)
     places = _walk_together(data, starts, bounds, end, chain)  # (n_steps + 1, n_lanes)
@@ -107,7 +115,7 @@ def _walk_lanes(data, position, end, chain):
     counts = inside.sum(axis=0)
     # each lane's first place at or behind its bound, or where its walk was given up
     arrivals = places[counts, np.arange(len(starts))]
-    if (arrivals[:-1] == starts[1:]).all() and arrivals[-1] >= bounds[-1]:
+    if (arrivals[:-1] == starts[1:]).all() and arrivals[-1] >= end:
         return np.append(places[:-1].T[inside.T], arrivals[-1])
     lanes = [places[:count, lane] for lane, count in enumerate(counts)]
     return _mend(data, position, lanes, arrivals, bounds, end, chain)
@@ -115,14 +123,28 @@ def _walk_lanes(data, position, end, chain):
 
 def _lane_starts(data, edges, end, chain):
     """Find a likely record at or behind each edge; the first edge is one for certain."""
-    search, content = re.compile(chain.mark, re.DOTALL).search, data.data
-    longest = 2 * int(edges[-1] - edges[0]) // max(len(edges) - 1, 1)
-    starts = [edges[0]]
-    for edge in edges[1:].tolist():
-        found = search(content, edge + chain.mark_at, min(edge + longest, end))
-        starts.append(found.start() - chain.mark_at if found else starts[-1])
+    if len(edges) < 2:
+        return edges
+    spacing = int(edges[1] - edges[0])
+    width = min(spacing, SEARCH)
+    # what stands where a record's mark would, row by row behind each edge; (n_lanes, width)
+    marks = np.ndarray((len(edges), width), np.uint8, data, int(edges[0]) + chain.mark_at,
+                       (spacing, 1))  # fmt: skip
+    lane, place = np.divmod(np.flatnonzero(marks == chain.mark), width)
+    place += edges[lane]
+    words = numbers(data, f"{chain.order}u4")
+    sound = np.ones(len(place), bool)
+    for at in chain.small:
+        sound &= words[place + at] < 1 << 18
+    for at, value in chain.fixed:
+        sound &= words[place + at] == value
+    lane, place = lane[sound], place[sound]
+    first = np.flatnonzero(np.diff(lane, prepend=-1))
+    starts = np.zeros(len(edges), np.int64)
+    starts[lane[first]] = place[first]
+    starts[0] = edges[0]
     # where none is found the lane before goes on: this one is empty
-    return np.array(starts)
+    return np.minimum(np.maximum.accumulate(starts), end)
 
 
 def _walk_together(data, starts, bounds, end, chain):
@@ -133,11 +155,11 @@ def _walk_together(data, starts, bounds, end, chain):
     """
     lengths = numbers(data, f"{chain.order}u4")[chain.length_at :]
     places = [starts]
-    for step in range(8 * LANE):
+    for step in range(GIVE_UP * LANE):
         place = lengths[places[-1]] + places[-1]
         place += chain.extra
         places.append(np.minimum(place, end, out=place))
-        if step % 16 == 15 and (place >= bounds).all():
+        if step % 8 == 7 and (place >= bounds).all():
             break
     return np.array(places)
 
