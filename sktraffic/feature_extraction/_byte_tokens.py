@@ -4,11 +4,12 @@ from numbers import Integral
 from typing import ClassVar
 
 import numpy as np
+import pyarrow.compute as pc
 
 from sktraffic._compat import Interval, StrOptions
-from sktraffic.capture._packet_headers import padded_bytes, parse_headers
 from sktraffic.feature_extraction._base import BaseSessionTransformer, check_known
 from sktraffic.feature_extraction._masking import DEFAULT_MASK, MASKS, byte_mask
+from sktraffic.packets import parse_headers
 from sktraffic.ragged import flat_list, offsets_to_rows
 
 __all__ = ["MASK", "PADDING", "SEPARATOR", "ByteTokens", "join_packets", "tokens_of_bytes"]
@@ -195,20 +196,17 @@ class ByteTokens(BaseSessionTransformer):
         return out
 
     def _block(self, column):
-        packets, offsets = flat_list(column)
-        # bytes of headers are read in any case, so that they can be masked
-        data, lengths = padded_bytes(packets, self.n_bytes + HEADER_BYTES)
-        headers = parse_headers(data, lengths)
-        hidden = byte_mask(data, lengths, headers, tuple(self.mask or ()))
-        start = headers.payload if self.start == "payload" else np.zeros_like(lengths)
-        counts = np.clip(headers.end - start, 0, self.n_bytes)
+        data, at, stop, offsets = _flat_packets(column, self.n_bytes + HEADER_BYTES)
+        table = parse_headers(data, at, stop)
+        hidden = byte_mask(data, at, stop, tuple(self.mask or ()))
+        start = table.payload if self.start == "payload" else at
+        counts = np.clip(table.stop - start, 0, self.n_bytes)
         counts -= self.tokens == "pair"
         chosen = _first_with_tokens(counts > 0, offsets, self.n_packets)
-        at = start[chosen, None] + np.arange(self.n_bytes)
-        at = np.minimum(at, data.shape[1] - 1)
-        tokens = tokens_of_bytes(
-            data[chosen[:, None], at], hidden[chosen[:, None], at], self.tokens
-        )
+        # place in `data` of each byte that may become a token; (n_packets, n_bytes)
+        place = start[chosen, None] + np.arange(self.n_bytes)
+        place = np.minimum(place, max(len(data) - 1, 0))
+        tokens = tokens_of_bytes(data[place], hidden[place], self.tokens)
         rows = offsets_to_rows(offsets)[chosen]
         return join_packets(tokens, counts[chosen], rows, len(column), self._width())
 
@@ -218,6 +216,23 @@ class ByteTokens(BaseSessionTransformer):
 
     def _names(self):
         return [f"token_{i}" for i in range(self._width())]
+
+
+def _flat_packets(column, width):
+    """Lay packets side by side, each cut at `width` bytes.
+
+    Returns
+    -------
+    data : ndarray of shape (n_bytes,), uint8
+    at, stop : ndarray of shape (n_packets,), int64
+        A missing packet is an empty one.
+    offsets : ndarray of shape (n_sessions + 1,), int64
+    """
+    packets, offsets = flat_list(column)
+    packets = pc.binary_slice(packets.fill_null(b""), 0, width).cast("large_binary")
+    ends = np.frombuffer(packets.buffers()[1], np.int64, len(packets) + 1, 8 * packets.offset)
+    content = packets.buffers()[2] or b""
+    return np.frombuffer(content, np.uint8), ends[:-1], ends[1:], offsets
 
 
 def _first_with_tokens(there, offsets, n_packets):

@@ -5,7 +5,15 @@ Pure NumPy, no network library; every function takes all packets of a block at o
 
 from sktraffic.packets._bytes import be16, be32, number_at, window
 from sktraffic.packets._filter import PacketFilter, compile_filter
-from sktraffic.packets._headers import ICMP, ICMPV6, SCTP, TCP, UDP, parse_headers
+from sktraffic.packets._headers import (
+    ICMP,
+    ICMPV6,
+    SCTP,
+    TCP,
+    UDP,
+    extension_headers,
+    parse_headers,
+)
 from sktraffic.packets._kinds import CAUSES, FOUND
 from sktraffic.packets._link import find_ip
 from sktraffic.packets._link_types import link_name
@@ -33,6 +41,7 @@ __all__ = [
     "be32",
     "capture_format",
     "compile_filter",
+    "extension_headers",
     "find_ip",
     "link_name",
     "number_at",

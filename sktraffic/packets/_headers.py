@@ -5,7 +5,7 @@ import numpy as np
 from sktraffic.packets._bytes import be16, window
 from sktraffic.packets._table import PacketTable
 
-__all__ = ["ICMP", "ICMPV6", "SCTP", "TCP", "UDP", "parse_headers"]
+__all__ = ["ICMP", "ICMPV6", "SCTP", "TCP", "UDP", "extension_headers", "parse_headers"]
 
 ICMP, TCP, UDP, DCCP, GRE, ESP, AH, ICMPV6, SCTP, UDP_LITE = (
     1, 6, 17, 33, 47, 50, 51, 58, 132, 136,
@@ -157,31 +157,61 @@ def _read_odd(table, rows, words, broken, header, captured):
 
 def _skip_extensions(table, rows, broken):
     """Step over extension headers in place; marks packets in which one is cut as broken."""
-    extended = EXTENSIONS[table.protocol[rows]]
-    rows = rows[extended & ((table.version[rows] == 6) | (table.protocol[rows] == AH))]
+    steps = extension_headers(
+        table.data,
+        rows,
+        table.transport[rows],
+        table.stop[rows],
+        table.protocol[rows],
+        table.version[rows],
+    )
+    for rows, at, kind, size, head in steps:
+        whole = at + size <= table.stop[rows]
+        broken[rows[~whole]] = True
+        rows, at, kind, size, head = (x[whole] for x in (rows, at, kind, size, head))
+        bits = np.where(kind == FRAGMENT, be16(head, 2), 0)
+        is_part = bits & 0xFFF9 != 0
+        parts = rows[is_part]
+        table.fragment[parts] = np.where(bits >> 3 != 0, 2, 1)[is_part]
+        table.fragment_id[parts] = head[is_part, 4:8].copy().view(">u4")[:, 0]
+        table.protocol[rows] = head[:, 0]
+        table.transport[rows] = at + size
+
+
+def extension_headers(data, rows, at, stop, protocol, version):
+    """Walk over extension headers: the first of each packet, then the second, and so on.
+
+    Parameters
+    ----------
+    data : ndarray of shape (n_bytes,), uint8
+    rows : ndarray of shape (n,), int64
+        Numbers of packets, to be given back.
+    at, stop : ndarray of shape (n,), int64
+        Where their first extension header would begin, and where the packets end.
+    protocol, version : ndarray of shape (n,)
+        The number that the IP header names, and 4 or 6: IPv4 has but the authentication header.
+
+    Yields
+    ------
+    rows, at, kind, size : ndarray of int64
+        Packets with an extension header, where it is, its number and its bytes, which may go
+        beyond the packet's end: then it is the last.
+    head : ndarray of shape (n, 8), uint8
+        Its first bytes; the very first is the number of what follows.
+    """
+    kind = protocol
+    going = EXTENSIONS[kind] & ((version == 6) | (kind == AH))
     for _ in range(MAX_EXTENSIONS):
+        rows, at, stop, kind, version = (x[going] for x in (rows, at, stop, kind, version))
         if not len(rows):
             return
-        at, end = table.transport[rows], table.stop[rows]
-        head = window(table.data, at, end, 8)
-        kind = table.protocol[rows]
-        length = (head[:, 1].astype(np.int64) + 1) * 8
-        length = np.where(kind == AH, (head[:, 1].astype(np.int64) + 2) * 4, length)
-        length = np.where(kind == FRAGMENT, 8, length)
-        whole = at + length <= end
-        broken[rows[~whole]] = True
-        rows, head, kind, at, length = (x[whole] for x in (rows, head, kind, at, length))
-        part = kind == FRAGMENT
-        bits = np.where(part, be16(head, 2), 0)
-        is_part = bits & 0xFFF9 != 0
-        table.fragment[rows[is_part]] = np.where(bits >> 3 != 0, 2, 1)[is_part]
-        number = head[:, 4:8].copy().view(">u4")[:, 0]
-        table.fragment_id[rows[is_part]] = number[is_part]
-        table.protocol[rows] = head[:, 0]
-        table.transport[rows] = at + length
-        going = EXTENSIONS[head[:, 0]] & (table.fragment[rows] < 2)
-        rows = rows[going & ((table.version[rows] == 6) | (head[:, 0] == AH))]
-    broken[rows] = True
+        head = window(data, at, stop, 8)
+        units = head[:, 1].astype(np.int64)
+        size = np.select([kind == FRAGMENT, kind == AH], [8, (units + 2) * 4], (units + 1) * 8)
+        yield rows, at, kind.astype(np.int64), size, head
+        later = (kind == FRAGMENT) & (be16(head, 2) >> 3 != 0)
+        at, kind = at + size, head[:, 0]
+        going = (at <= stop) & ~later & EXTENSIONS[kind] & ((version == 6) | (kind == AH))
 
 
 def _read_transport(table, words, broken):

@@ -10,9 +10,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from sktraffic.capture._packet_headers import padded_bytes, parse_headers
 from sktraffic.feature_extraction import ByteTokens
 from sktraffic.feature_extraction._masking import DEFAULT_MASK, MASKS, byte_mask
+from sktraffic.packets import parse_headers
 from sktraffic.ragged import list_column
 
 SRC4, DST4 = bytes([10, 0, 0, 1]), bytes([10, 0, 0, 2])
@@ -40,14 +40,21 @@ def tcp(payload, options=b""):
     return struct.pack(">HHIIBBHHH", 443, 5000, 7, 8, offset, 0x18, 9, 10, 0) + options + payload
 
 
-def parsed(*packets):
-    data, lengths = padded_bytes(pa.array(packets, pa.binary()))
-    return data, lengths, parse_headers(data, lengths)
+def laid_out(*packets):
+    """Packets side by side: their bytes, where each begins and where it ends."""
+    ends = np.cumsum([0] + [len(packet) for packet in packets])
+    return np.frombuffer(b"".join(packets), np.uint8), ends[:-1], ends[1:]
+
+
+def masks(*packets, mask):
+    """Which bytes of each packet are hidden."""
+    data, at, stop = laid_out(*packets)
+    return np.split(byte_mask(data, at, stop, mask), stop[:-1])
 
 
 def hidden(packet, mask=DEFAULT_MASK):
     """Positions that are masked in one packet."""
-    return set(np.flatnonzero(byte_mask(*parsed(packet), mask)[0]).tolist())
+    return set(np.flatnonzero(masks(packet, mask=mask)[0]).tolist())
 
 
 def ranges(*bounds):
@@ -191,14 +198,14 @@ def test_every_token_is_in_the_vocabulary(make_sessions, rng):
             assert out.shape[1] == len(tokens.get_feature_names_out())
 
 
-def test_padded_bytes_by_hand():
-    """Rows are cut and padded; nulls and slices of an array are read right."""
-    array = pa.array([b"zz", b"abc", None, b"", b"d"], pa.binary())
-    for part in (array[1:], array[1:].cast(pa.large_binary())):
-        data, lengths = padded_bytes(part, 2)
-        assert data.tobytes() == b"ab\0\0\0\0d\0" and lengths.tolist() == [2, 0, 0, 1]
-        assert padded_bytes(part)[0].shape == (4, 3)
-    assert padded_bytes(array[:0])[0].shape == (0, 1)
+def test_missing_packets_and_slices_are_read_right():
+    """Nulls are empty packets, and a part of a table gives the rows of the whole."""
+    packets = [ip4(udp(b"\x01\x02")), None, b"", ip4(udp(b"\x03"))]
+    X = pd.DataFrame({"packet_bytes": list_column(packets, [0, 2, 3, 4], pa.binary())})
+    tokens = ByteTokens(n_bytes=2, n_packets=2)
+    whole = tokens.fit_transform(X)
+    np.testing.assert_array_equal(whole, [[4, 5, 0, 0, 0], [0] * 5, [6, 0, 0, 0, 0]])
+    np.testing.assert_array_equal(tokens.transform(X.iloc[1:]), whole[1:])
 
 
 def test_damaged_headers_are_harmless(rng):
@@ -209,13 +216,9 @@ def test_damaged_headers_are_harmless(rng):
     protocols = rng.choice([0, 1, 2, 4, 6, 17, 41, 43, 44, 47, 51, 58, 60, 132], (3000, 2))
     noise[:, 9], noise[:, 6] = protocols[:, 0], protocols[:, 1] * (noise[:, 0] == 0x60)
     packets = [row[:n].tobytes() for row, n in zip(noise, rng.integers(1, 121, 3000), strict=True)]
-    data, lengths, headers = parsed(*packets)
-    assert (headers.payload >= 0).all() and (headers.payload <= headers.end).all()
-    assert (headers.end <= lengths).all()
-    whole = byte_mask(data, lengths, headers, MASKS)
+    whole = masks(*packets, mask=MASKS)
     for i in range(0, 3000, 50):
-        alone = byte_mask(*parsed(packets[i]), MASKS)[0]
-        np.testing.assert_array_equal(alone, whole[i, : len(alone)])
+        np.testing.assert_array_equal(masks(packets[i], mask=MASKS)[0], whole[i])
 
 
 def test_blocks_do_not_show(make_sessions, rng, monkeypatch):
@@ -300,9 +303,10 @@ def test_fields_and_payloads_are_where_tshark_sees_them(traffic_data, capture):
     layers = [packet["_source"]["layers"] for packet in json.loads(done.stdout)]
     begin = [min(a for name in ("ip", "ipv6") for a, _ in positions(t, name)) for t in layers]
     raw = [bytes.fromhex(t["frame_raw"][0])[start:] for t, start in zip(layers, begin, strict=True)]
-    data, lengths, headers = parsed(*raw)
+    headers = parse_headers(*laid_out(*raw))
+    begins = headers.at
     for mask, fields in TSHARK_FIELDS.items():
-        ours = byte_mask(data, lengths, headers, (mask,))
+        ours = masks(*raw, mask=(mask,))
         for row, (tree, start) in enumerate(zip(layers, begin, strict=True)):
             # names inside QUIC have positions in what tshark decrypted, not in the packet
             where = tree.get("tls", {}) if mask == "sni" and "quic" not in tree else tree
@@ -314,4 +318,5 @@ def test_fields_and_payloads_are_where_tshark_sees_them(traffic_data, capture):
             bounds = positions(tree.get(name, {}), f"{name}.payload")
             if bounds and len(positions(tree, "ip") + positions(tree, "ipv6")) == 1:
                 first, last = bounds[0]
-                assert (headers.payload[row], headers.end[row]) == (first - start, last - start)
+                found = (headers.payload[row] - begins[row], headers.stop[row] - begins[row])
+                assert found == (first - start, last - start)
