@@ -109,7 +109,7 @@ def _looks_long(window, position, order, limit, probe=20):
 
 
 def _looks_nano(window, position, order, header_size, limit, probe=20):
-    """Say whether most of the first fractions are too large to be microseconds."""
+    """Say whether most of the first fractions are too large for microseconds, but not for these."""
     heads, _ = _first_headers(window, position, order, header_size, limit, probe)
     beyond = [head[1] >= 10**6 for head in heads]
-    return 2 * sum(beyond) > len(beyond)
+    return 2 * sum(beyond) > len(beyond) and all(head[1] < 10**9 for head in heads)

@@ -20,7 +20,7 @@ from sktraffic.packets._link import find_ip
 from sktraffic.packets._open import open_capture
 from sktraffic.packets._pcap import read_pcap
 from sktraffic.packets._pcapng import read_pcapng
-from sktraffic.packets._records import FileFacts, Window, capture_format
+from sktraffic.packets._records import MAXIMUM_LENGTH, FileFacts, Window, capture_format
 from sktraffic.packets._table import PacketTable
 from sktraffic.packets._tunnels import TUNNELS, decode_tunnels
 
@@ -151,6 +151,8 @@ class PacketReader:
         """Parse some records of a block."""
         data = np.frombuffer(block.data, np.uint8)
         start, wire, time = block.at[rows], block.wire[rows], block.time[rows]
+        # a length that libpcap would not read is none: its lower half counts, as in nfstream
+        wire = np.where(wire > MAXIMUM_LENGTH, wire & 0xFFFF, wire)
         stop = start + block.captured[rows]
         record = np.arange(len(start)) + (self._first + rows.start)
         at, vlan, state = find_ip(data, start, stop, block.link_type[rows])
