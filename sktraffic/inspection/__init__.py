@@ -3,6 +3,7 @@
 from sktraffic.inspection._class_profile import class_profile, distinguishing_messages
 from sktraffic.inspection._clusters import ClusterDisplay
 from sktraffic.inspection._distributions import FeatureDistributionDisplay
+from sktraffic.inspection._drift import DriftCurveDisplay, drift_curve
 from sktraffic.inspection._earliness import EarlinessCurveDisplay, earliness_curve
 from sktraffic.inspection._elbow import ElbowDisplay
 from sktraffic.inspection._entropy_plane import EntropyPlaneDisplay
@@ -18,6 +19,7 @@ from sktraffic.inspection._shortcuts import ShortcutReport, shortcut_report
 __all__ = [
     "ClassImportanceDisplay",
     "ClusterDisplay",
+    "DriftCurveDisplay",
     "EarlinessCurveDisplay",
     "ElbowDisplay",
     "EntropyPlaneDisplay",
@@ -30,6 +32,7 @@ __all__ = [
     "class_profile",
     "delay_packets",
     "distinguishing_messages",
+    "drift_curve",
     "drop_packets",
     "earliness_curve",
     "latency_curve",

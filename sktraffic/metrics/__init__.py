@@ -4,6 +4,7 @@ from sktraffic.metrics._bootstrap import bootstrap_interval
 from sktraffic.metrics._per_class import before_after, per_class_scores
 from sktraffic.metrics._selective import selective_scores
 from sktraffic.metrics._sparse import sparse_class_f1_score, sparse_classes
+from sktraffic.metrics._twins import twin_scores
 
 __all__ = [
     "before_after",
@@ -12,4 +13,5 @@ __all__ = [
     "selective_scores",
     "sparse_class_f1_score",
     "sparse_classes",
+    "twin_scores",
 ]

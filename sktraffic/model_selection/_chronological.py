@@ -10,7 +10,7 @@ from sklearn.utils import indexable
 from sktraffic._compat import _num_samples
 from sktraffic.model_selection._capture_kfold import capture_groups
 
-__all__ = ["ChronologicalSplit"]
+__all__ = ["ChronologicalSplit", "session_times"]
 
 
 class ChronologicalSplit(BaseCrossValidator):
@@ -142,6 +142,20 @@ def session_times(X):
     -------
     start, end : ndarray of shape (n_samples,), float64
         Seconds since the first start.
+
+    Raises
+    ------
+    ValueError
+        If a session has no start.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sktraffic.model_selection import session_times
+    >>> table = pd.DataFrame({"start": pd.to_datetime(["2024-01-01", "2024-01-02"]), "duration": 5})
+    >>> start, end = session_times(table)
+    >>> start.tolist(), end.tolist()
+    ([0.0, 86400.0], [5.0, 86405.0])
     """
     if "start" not in getattr(X, "columns", ()):
         rows = np.arange(_num_samples(X), dtype=np.float64)

@@ -9,6 +9,7 @@ from sktraffic.sessions import PACKET_COLUMNS
 __all__ = [
     "FIVE_TUPLE",
     "content_keys",
+    "first_packet_keys",
     "five_tuple_keys",
     "number_keys",
     "row_keys",
@@ -70,6 +71,24 @@ def content_keys(X):
         keys = _mix(keys, _hash_lists(values, offsets))
     packets = max((np.diff(offsets) for *_, offsets in lists), key=np.sum)
     return keys, packets >= 2
+
+
+def first_packet_keys(X, n_packets):
+    """Fingerprint of the sizes and directions of the first packets, and of how many there are.
+
+    Returns
+    -------
+    ndarray of shape (n_sessions,), uint64
+    """
+    keys = np.zeros(len(X), dtype=np.uint64)
+    for name in ("packet_size", "packet_direction"):
+        values, offsets = ragged(X[name])
+        # (n_packets,) bool: which of all packets are among their session's first
+        place = np.arange(len(values)) - np.repeat(offsets[:-1], np.diff(offsets))
+        counts = np.minimum(np.diff(offsets), n_packets)
+        cut = np.concatenate([[0], np.cumsum(counts)])
+        keys = _mix(keys, _hash_lists(np.asarray(values)[place < n_packets], cut))
+    return keys
 
 
 def value_keys(X, columns):
