@@ -12,11 +12,11 @@ from sktraffic.capture._heads import Heads
 from sktraffic.capture._naming import PATIENCE, PATIENCE_PER_PACKET, POOL, NamingError
 from sktraffic.sessions import LABELS
 
-# A run of NFStreamer costs some 0.1 s whatever it reads, and what nDPI learns from one session
+# A run of NFStreamer costs some 0.06 s whatever it reads, and what nDPI learns from one session
 # about another (which address is whose, say) holds within a run. So a capture's heads go out in
 # few portions: the first early, for nfstream to work beside the reader, each next twice as large.
-FIRST_PORTION, LARGEST_PORTION = 20_000, 160_000  # packets
-PORTION_BYTES = 64 << 20
+FIRST_PORTION, LARGEST_PORTION = 20_000, 40_000  # packets
+PORTION_BYTES = 32 << 20
 MOST_BATCHES = 3  # on their way to nfstream
 MOST_FAILURES = 3  # of one labeller; after that its other sessions go without labels
 NOTHING = (None,) * len(LABELS)

@@ -10,8 +10,6 @@ import sys
 import threading
 from pathlib import Path
 
-import psutil
-
 SCRIPT = Path(__file__).with_name("_ndpi.py")
 # the longest that an answer may take: seconds for any, and more for each packet; some fifty times
 # what nfstream needs
@@ -90,10 +88,7 @@ class NamingProcess:
         return f"nfstream's process ended with {how}{said}"
 
     def close(self):
-        """End the process, and the meter that it may have forked."""
-        with contextlib.suppress(psutil.Error):
-            for child in psutil.Process(self._process.pid).children(recursive=True):
-                child.kill()
+        """End the process."""
         self._process.kill()
         self._process.wait()
         for reader in self._readers:

@@ -1,8 +1,8 @@
 """nfstream in a process of its own, which names the sessions of small captures made for it.
 
 The package never imports this file: it runs as a script and is the only one that imports nfstream.
-Living outside the caller's process makes nfstream safe to use: a crash inside nDPI ends this
-process and no other, and its forks and its CPU pinning stay here.
+Outside the caller's process a crash inside nDPI ends this process and no other, and what NFStreamer
+does to the CPU affinity stays here.
 
 Standard input gives one JSON request a line, ``{"path": ..., "n_dissections": ...}``. Each is
 answered on standard output with JSON lines: any number of lists of flows, then ``{"flows": n}``, or
@@ -10,15 +10,19 @@ answered on standard output with JSON lines: any number of lists of flows, then 
 fingerprint, server fingerprint]``: `session` is the number that the writer of the capture put into
 the MAC addresses, `cached` says whether nDPI named the flow by what it knew from another one.
 
-NFStreamer runs as it is, but for one seam: its CPU pinning is off, so that a dozen of these
-processes do not share two cores.
+NFStreamer runs as it is, but for two seams. The multiprocessing context that it keeps forks a
+process to read, which pickles each flow for the one that asked: half of the time of short flows,
+and a crash there is waited for for ever; here that process is a call (see `Calls`). And CPU
+pinning is off: a dozen of these processes must not share two cores.
 """
 
 import json
 import os
 import signal
 import sys
+import threading
 import types
+from collections import deque
 
 # longer than any capture: the sessions were cut before
 FOREVER = 10**12
@@ -26,6 +30,44 @@ FOREVER = 10**12
 CHUNK = 1000
 # of nDPI's enumeration of confidences: DPI_PARTIAL_CACHE and DPI_CACHE
 CACHED = (4, 5)
+
+
+class Calls:
+    """What NFStreamer uses of a multiprocessing context; a process is a call in this thread."""
+
+    Lock = staticmethod(threading.Lock)
+
+    class Value:
+        def __init__(self, typecode, value):
+            self.value = value
+
+    class Queue(deque):
+        """Unbounded: the flows of one request fit into memory."""
+
+        def __init__(self, maxsize):
+            super().__init__()
+
+        put, get = deque.append, deque.popleft
+
+        def close(self):
+            """Do nothing."""
+
+        join_thread = close
+
+    class Process:
+        def __init__(self, target, args):
+            self._target, self._args = target, args
+
+        def start(self):
+            """Do all of the process's work."""
+            self._target(*self._args)
+
+        def is_alive(self):
+            """Say that the work is done."""
+            return False
+
+        def terminate(self):
+            """Do nothing."""
 
 
 def load():
@@ -64,19 +106,6 @@ def name_sessions(streamer, send):
     return count + len(flows)
 
 
-def watch_meter():
-    """Make the death of NFStreamer's forked meter an exception: it would be waited for for ever."""
-
-    def fail(*_):
-        ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        if ended is not None and (ended.si_code != os.CLD_EXITED or ended.si_status):
-            how = "exit status" if ended.si_code == os.CLD_EXITED else "signal"
-            raise RuntimeError(f"nfstream's meter ended with {how} {ended.si_status}")
-
-    if hasattr(os, "waitid"):  # elsewhere the caller's deadline must do
-        signal.signal(signal.SIGCHLD, fail)
-
-
 def main():
     """Answer requests until standard input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the caller decides when to stop
@@ -88,11 +117,10 @@ def main():
         out.flush()
 
     try:
-        streamer = load()
-        watch_meter()
+        NFStreamer = load()
         for line in sys.stdin:
             request = json.loads(line)
-            flows = streamer(
+            streamer = NFStreamer(
                 source=request["path"],
                 n_dissections=request["n_dissections"],
                 decode_tunnels=False,
@@ -100,7 +128,8 @@ def main():
                 active_timeout=FOREVER,
                 n_meters=1,
             )
-            send({"flows": name_sessions(flows, send)})
+            streamer._mp_context = Calls
+            send({"flows": name_sessions(streamer, send)})
     except Exception as error:  # the caller starts another process
         send({"error": f"{type(error).__name__}: {error}"})
         raise
