@@ -1,4 +1,4 @@
-.PHONY: install demo lint test test-all docs docs-serve clean
+.PHONY: install demo lint test test-all test-oldest test-matrix coverage lock-oldest dist docs docs-serve clean
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -7,7 +7,7 @@ WORKERS ?= 2
 EXAMPLES ?= all
 PYTEST := -n $(WORKERS) --dist worksteal
 # one thread a worker: the workers are as many as the cores
-test test-all: export OMP_NUM_THREADS = 1
+test test-all test-oldest coverage: export OMP_NUM_THREADS = 1
 
 # torch comes first and by its exact version: a bare `torch` would pull gigabytes of CUDA packages
 $(BIN)/.installed: pyproject.toml constraints.txt
@@ -31,6 +31,37 @@ test: lint
 test-all: lint
 	$(BIN)/python -m pytest $(PYTEST)
 
+# the oldest dependencies that the package lets in; PICK narrows the tests
+OLDEST ?= .venv-oldest
+PICK ?= -m "not slow"
+$(OLDEST)/.installed: pyproject.toml constraints.txt requirements/oldest.txt
+	$(PYTHON) -m venv --clear $(OLDEST)
+	$(OLDEST)/bin/python -m pip install --quiet $$(grep '^torch==' constraints.txt)
+	$(OLDEST)/bin/python -m pip install --quiet -r requirements/oldest.txt
+	$(OLDEST)/bin/python -m pip install --quiet --no-deps -e .
+	touch $@
+
+test-oldest: $(OLDEST)/.installed
+	$(OLDEST)/bin/python -m pytest $(PYTEST) $(PICK)
+
+# every Python that is here, with the newest and the oldest dependencies
+test-matrix: install
+	$(BIN)/python tools/matrix.py $(MATRIX)
+
+lock-oldest: install
+	$(BIN)/python tools/oldest.py
+
+# the share of lines that the tests run, and the files that they do not run whole
+coverage: install
+	$(BIN)/python -m pytest $(PYTEST) -m "not slow" --cov --cov-report=term-missing
+
+# a wheel and a source distribution below dist/, checked
+dist: install
+	$(BIN)/python -m pip install --quiet build twine
+	rm -rf dist
+	$(BIN)/python -m build
+	$(BIN)/python -m twine check --strict dist/*
+
 $(BIN)/.installed-docs: $(BIN)/.installed
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'
 	touch $@
@@ -45,4 +76,4 @@ docs-serve:
 	$(BIN)/python -m http.server --directory docs/_build/html --bind 127.0.0.1 8000
 
 clean:
-	rm -rf docs/_build docs/api docs/auto_examples $(VENV) build dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf docs/_build docs/api docs/auto_examples $(VENV) $(OLDEST) build dist .coverage* .pytest_cache .ruff_cache .hypothesis

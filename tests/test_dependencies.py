@@ -16,7 +16,7 @@ ROOT = Path(sktraffic.__file__).parent
 PYPROJECT = ROOT.parent / "pyproject.toml"
 # names of distributions that are not those of their packages
 DISTRIBUTIONS = {"imblearn": "imbalanced-learn", "sklearn": "scikit-learn"}
-SUMS = ("all", "dev", "docs")
+SUMS = ("all", "dev", "docs", "test")
 SMALL = ("anonymise", "dask", "xlsx", "zstd")
 NEURAL = ("nn", "neural_network")
 

@@ -4,12 +4,12 @@ import dataclasses
 import datetime
 import hashlib
 import platform
-from importlib import metadata
 
 import numpy as np
 import pandas as pd
 
 from sktraffic import __version__
+from sktraffic._versions import installed
 from sktraffic.ragged import ragged
 
 PACKAGES = ("scikit-learn", "imbalanced-learn", "numpy", "pandas", "skops", "nfstream", "torch")
@@ -18,13 +18,8 @@ _NUMBERS = ("packet_time", "packet_size", "packet_direction")
 
 def versions():
     """Return the versions of Python, sktraffic and what it stands on, a dict of str."""
-    found = {"sktraffic": __version__, "python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+    python = platform.python_version()
+    return {"sktraffic": __version__, "python": python, **installed(PACKAGES)}
 
 
 def describe(estimator, X=None, y=None, scores=None, extractor=None):

@@ -2,13 +2,15 @@
 
 import numpy as np
 import pytest
-from sklearn.callback import ProgressBar
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sktraffic.neural_network import MLPClassifier, TransformerEnsemble
 
+ProgressBar = pytest.importorskip(
+    "sklearn.callback", reason="scikit-learn has callbacks from 1.9 on"
+).ProgressBar
 SMALL = {"max_epochs": 4, "random_state": 0, "device": "cpu", "early_stopping": False}
 TINY = {"d_token": 8, "n_heads": 2, "n_layers": 1, "d_hidden": 8}
 X = np.random.default_rng(0).normal(size=(60, 3))
