@@ -14,7 +14,7 @@ from sktraffic.packets._headers import (
     extension_headers,
     parse_headers,
 )
-from sktraffic.packets._kinds import CAUSES, FOUND
+from sktraffic.packets._kinds import CAUSES, FOUND, LATER_FRAGMENT, TUNNEL_FRAGMENT
 from sktraffic.packets._link import find_ip
 from sktraffic.packets._link_types import link_name
 from sktraffic.packets._read import PacketReader, read_packets, read_records
@@ -27,10 +27,12 @@ __all__ = [
     "FOUND",
     "ICMP",
     "ICMPV6",
+    "LATER_FRAGMENT",
     "NO_TIME",
     "SCTP",
     "TCP",
     "TUNNELS",
+    "TUNNEL_FRAGMENT",
     "UDP",
     "FileFacts",
     "PacketFilter",

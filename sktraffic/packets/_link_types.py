@@ -108,6 +108,11 @@ def _after_cooked(kind):
     return np.select([kind == 4, kind <= 1500], [LLC, NOT_IP], kind)
 
 
+def slip(data, at, stop):
+    """Step over the direction and the compressed header that SLIP's writers put in front."""
+    return np.full(len(at), IP), at + 16
+
+
 def ppp(data, at, stop):
     """PPP, with its address and control bytes or without; Cisco's framing under the same type."""
     first = byte_at(data, at, stop)
@@ -274,6 +279,7 @@ STEPS = {
     0: loopback,
     1: ethernet,
     6: token_ring,
+    8: slip,
     9: ppp,
     12: ip,
     14: ip,

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sktraffic.packets import CAUSES, TUNNELS
-from sktraffic.packets._kinds import LATER_FRAGMENT, TUNNEL_FRAGMENT
+from sktraffic.packets import CAUSES, LATER_FRAGMENT, TUNNEL_FRAGMENT, TUNNELS
 
 PAGE = Path(__file__).parents[2] / "docs" / "user_guide" / "packets.md"
 

@@ -72,6 +72,7 @@ FRAMES = {
     "cooked 2": (276, b"\x08\x00" + bytes(18) + IP),
     "cooked 2 with VLAN": (276, b"\x81\x00" + bytes(18) + b"\x00\x05\x08\x00" + IP),
     "cooked with LLC": (113, bytes(14) + b"\x00\x04" + SNAP + IP),
+    "SLIP": (8, bytes(16) + IP),
     "PPP": (9, b"\x00\x21" + IP),
     "PPP with address": (9, b"\xff\x03\x00\x21" + IP),
     "PPP, short protocol": (9, b"\x21" + IP),
