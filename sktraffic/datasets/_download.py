@@ -6,7 +6,6 @@ downloader that it uses, since pooch's own starts from nothing after a cut.
 """
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import logging
@@ -281,6 +280,8 @@ def _continues(answer, there):
 @contextlib.contextmanager
 def _locked(folder):
     """Let one process at a time download into a folder; the lock ends with the process."""
+    import fcntl  # not on every system; what reads files does without it
+
     with open(folder / ".download.lock", "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -316,6 +316,7 @@ def _loaded(state, packets, rows, code, k):
         value, inside = packets.load(rows, k, 1)
         return (value & np.uint32(15)) << np.uint32(2), inside
     if mode == ABS and k == VLAN_AT:
-        return packets.vlan[rows].astype(np.uint32), None
+        tag = packets.vlan[rows]
+        return tag.astype(np.uint32), tag >= 0
     place = state.x[rows].astype(np.int64) + k if mode == IND else k
     return packets.load(rows, place, width)

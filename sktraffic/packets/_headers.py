@@ -260,10 +260,14 @@ def _correct(table, rows, ports, tcp, room, least, broken):
         getattr(table, name)[rows] = np.where(unknown, -1, port)
     flags = np.where(cut & tcp[rows] & (room >= 14), table.flags[rows], 0)
     table.flags[rows] = np.where(broken | (cut & tcp[rows] & (room < 14)), -1, flags)
+    # its length is in TCP's 13th byte, so the payload's is known where the rest is cut off
+    size = table.transport_header_size[rows]
+    told = cut & tcp[rows] & (room >= 13) & (size >= least[rows])
+    rest = np.maximum(table.transport_size[rows] - size, 0)
     for name in ("seq", "ack", "window", "transport_header_size"):
         getattr(table, name)[rows] = -1
     table.payload_size[rows] = np.select(
-        [later & ~broken, short], [table.transport_size[rows], 0], -1
+        [later & ~broken, short, told], [table.transport_size[rows], 0, rest], -1
     )
     table.payload[rows] = np.where(later, table.transport[rows], table.stop[rows])
     without = rows[~known]

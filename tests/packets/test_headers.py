@@ -79,7 +79,7 @@ def reference(packet):
         if protocol == 6:
             flags = packet[at + 13] if room >= 14 else -1
         length = HEADER.get(protocol, 0)
-        if room >= length:
+        if room >= (13 if protocol == 6 else length):
             length = packet[at + 12] >> 4 << 2 if protocol == 6 else length
             payload = max(rest - length, 0) if length >= HEADER.get(protocol, 0) else -1
     return {
@@ -184,13 +184,13 @@ def test_ipv6_addresses_and_hop_limit():
 
 @pytest.mark.parametrize("length", range(20, 41))
 def test_a_cut_header_is_unknown(length):
-    """Ports need four bytes of TCP, flags fourteen, the payload's size the whole header."""
+    """Ports need four bytes of TCP, the payload's size thirteen (its header's), flags fourteen."""
     table = parse([ip4(tcp(b"payload"), TCP)[:length]])
     assert table.size[0] == 47
     assert table.src_port[0] == (50000 if length >= 24 else -1)
     assert table.dst_port[0] == (443 if length >= 24 else -1)
     assert table.flags[0] == (0x18 if length >= 34 else -1)
-    assert table.payload_size[0] == (7 if length >= 40 else -1)
+    assert table.payload_size[0] == (7 if length >= 33 else -1)
 
 
 def test_segmentation_offload():
