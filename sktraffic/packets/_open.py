@@ -68,7 +68,9 @@ class _Again(io.RawIOBase):
         return True
 
     def readinto(self, buffer):
-        part = self._head[: len(buffer)] or self._file.read(len(buffer)) or b""
+        # of a buffered file what is there, not as much as is asked for
+        read = getattr(self._file, "read1", self._file.read)
+        part = self._head[: len(buffer)] or read(len(buffer)) or b""
         self._head = self._head[len(part) :] if self._head else b""
         buffer[: len(part)] = part
         return len(part)

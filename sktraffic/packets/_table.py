@@ -1,6 +1,6 @@
 """The packet table: one row a packet, one array a field."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -176,4 +176,3 @@ _COLUMNS = {
     "payload": (np.int64, 0),
     "stop": (np.int64, 0),
 }
-assert [f.name for f in fields(PacketTable)] == [*_COLUMNS, "data"]

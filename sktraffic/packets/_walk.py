@@ -154,14 +154,16 @@ def _walk_together(data, starts, bounds, end, chain):
     cuts the chain at it. Lanes with far more records than the others are given up.
     """
     lengths = numbers(data, f"{chain.order}u4")[chain.length_at :]
-    places = [starts]
-    for step in range(GIVE_UP * LANE):
-        place = lengths[places[-1]] + places[-1]
-        place += chain.extra
-        places.append(np.minimum(place, end, out=place))
-        if step % 8 == 7 and (place >= bounds).all():
-            break
-    return np.array(places)
+    places = np.empty((GIVE_UP * LANE + 1, len(starts)), np.int64)
+    places[0] = starts
+    for step in range(1, len(places)):
+        here, there = places[step - 1], places[step]
+        np.add(here, lengths[here], out=there)
+        there += chain.extra
+        np.minimum(there, end, out=there)
+        if step % 8 == 0 and (there >= bounds).all():
+            return places[: step + 1]
+    return places
 
 
 def _mend(data, position, lanes, arrivals, bounds, end, chain):

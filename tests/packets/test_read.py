@@ -1,8 +1,9 @@
 """Captures to packet tables."""
 
 import numpy as np
+import pytest
 
-from sktraffic.packets import PacketTable, read_packets
+from sktraffic.packets import FileFacts, PacketTable, RecordBlock, parse_headers, read_packets
 from tests.capture.craft import Craft
 
 
@@ -38,6 +39,36 @@ def test_records_without_a_packet_are_counted_by_cause(tmp_path):
     assert table.record.tolist() == [0, 3]
     assert reader.facts.causes == {"not_ip": 1, "cut_header": 1}
     assert len(table) + sum(reader.facts.causes.values()) == reader.facts.records
+
+
+def test_a_blank_table_has_every_column_in_its_type():
+    """All columns have a row a packet, and types as the documentation says."""
+    table = PacketTable.blank(3, b"abc", vlan=np.array([1, 2, 3], np.int32))
+    columns = {name: column for name, column in vars(table).items() if name != "data"}
+    assert {len(column) for column in columns.values()} == {3}
+    assert table.src.shape == table.dst.shape == (3, 2)
+    assert table.vlan.tolist() == [1, 2, 3]
+    assert (table.src_port.dtype, table.flags.dtype, table.src.dtype) == (
+        np.int32, np.int16, np.uint64,
+    )  # fmt: skip
+    parsed = parse_headers(table.data, table.at, table.stop)
+    for name, column in columns.items():
+        assert getattr(parsed, name).dtype == column.dtype, name
+
+
+def test_an_idle_source_gives_an_empty_table():
+    """A block without records is handed on: a live reader sees that time goes on."""
+    nothing = RecordBlock(*(np.empty(0, np.int64) for _ in range(5)), b"")
+    reader = read_packets(iter([nothing]))
+    assert [len(table) for table in reader] == [0]
+    assert reader.facts.records == 0
+
+
+def test_a_sum_that_does_not_add_up_is_an_error():
+    """Records that are neither packets nor have a cause are a fault, and said to be one."""
+    facts = FileFacts(records=3, packets=1, causes={"not_ip": 1})
+    with pytest.raises(RuntimeError, match="3 records, but 1 packets"):
+        facts.check()
 
 
 def test_tables_are_taken_apart_and_put_together():

@@ -6,6 +6,8 @@ import io
 import lzma
 import os
 import struct
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -304,6 +306,22 @@ def test_a_pipe_gives_what_has_come(craft):
             assert (len(block), block.time[0]) == (1, 10**9 + 1000 * i)
         os.close(writer)
         assert list(blocks) == []
+
+
+def test_standard_input_gives_what_has_come(craft):
+    """A record that is written to standard input is read before the next one comes."""
+    script = (
+        "from sktraffic.packets import FileFacts, read_records\n"
+        "for block in read_records('-', FileFacts()): print(len(block), flush=True)"
+    )
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as reader:
+        for i in range(3):
+            record = craft.pcap([(1, i, bytes(40))])[24:]
+            reader.stdin.write((craft.pcap([]) if i == 0 else b"") + record)
+            reader.stdin.flush()
+            assert reader.stdout.readline() == b"1\n"
+        assert reader.communicate()[0] == b""
 
 
 def test_file_names_that_are_no_text(tmp_path, craft):
