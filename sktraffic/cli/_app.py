@@ -139,6 +139,14 @@ def train(
         ),
     ] = 0.25,
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
+    shortcuts: Annotated[
+        bool,
+        typer.Option(
+            "--shortcuts",
+            help="Look for shortcuts in the data (the model is trained some hundred times) and "
+            "tell of them in the model card.",
+        ),
+    ] = False,
     idle_timeout: Idle = 120,
     active_timeout: Active = 1800,
     key: KeyOption = Key.five_tuple,
@@ -165,6 +173,7 @@ def train(
         model.value,
         holdout,
         seed,
+        shortcuts,
         settings,
         cache,
         skip_unreadable,
@@ -222,11 +231,17 @@ def predict(
 
 @app.command()
 @guarded
-def inspect(model: ModelFile, as_json: Json = False):
-    """Show where a model comes from: data, settings, versions, scores. Nothing in it is run."""
+def inspect(
+    model: ModelFile,
+    card: Annotated[
+        Path | None, typer.Option(help="Write the card into this Markdown file instead.")
+    ] = None,
+    as_json: Json = False,
+):
+    """Print a model's card: data, split, scores, shortcuts, intended use. Nothing in it is run."""
     from sktraffic.cli import _inspect
 
-    _inspect.run(model, as_json)
+    _inspect.run(model, card, as_json)
 
 
 @app.command()

@@ -17,7 +17,7 @@ from sktraffic._extras import missing
 from sktraffic.capture import SessionExtractor
 from sktraffic.cli._guard import say
 from sktraffic.cli._output import on_terminal, print_json, print_table, working
-from sktraffic.cli._train import store
+from sktraffic.cli._train import held_out_scores, store
 from sktraffic.datasets import lab_captures, split_captures
 from sktraffic.persistence import load
 from sktraffic.pipeline import CaptureClassifier, make_estimator
@@ -57,8 +57,8 @@ def run(output, model, cache, fresh, jobs, as_json):
     own = found.pop(model)
     file = output / "model.skt"
     with _stage(f"writing {file}"):
-        scores = {f"{k}, {len(unseen)} captures held out": v for k, v in own.scores.items()}
-        store(models[model], file, scores)
+        split = f"Trained on {len(train)} runs of programs, scored on {len(test)} others."
+        store(models[model], file, held_out_scores(own), {"split": split})
     page = output / "report.html"
     with _stage("report: feature scores, robustness, latency"):
         sessions = extract(extractor, unseen, cache)

@@ -1,43 +1,29 @@
 """``sktraffic inspect``."""
 
-import pandas as pd
+import sys
+from pathlib import Path
 
-from sktraffic.cli._output import print_json, print_table
-from sktraffic.persistence import read_provenance
+from rich.markdown import Markdown
+
+from sktraffic.cli._output import console, print_json
+from sktraffic.persistence import ModelFileError, read_provenance
 
 
-def run(model, as_json):
-    """Print what a model file says of itself."""
+def run(model, card, as_json):
+    """Print a model's card, or all that its file says of itself as JSON; write the card."""
     note = read_provenance(model)
+    text = _card(model, note) if card is not None or not as_json else None
+    if card is not None:
+        Path(card).write_text(text, "utf-8")
     if as_json:
         print_json(note)
-        return
-    names = note["feature_names"]
-    facts = {
-        "file": str(model),
-        "estimator": note["estimator"],
-        "made": note["created"],
-        "versions": ", ".join(f"{k} {v}" for k, v in note["versions"].items()),
-        "sessions read with": _list(note["extraction"]),
-        "features": f"{len(names)}: {', '.join(names[:6])}, ..." if names else "not named",
-        "training data": note["data_hash"] or "not known",
-    }
-    print_table(pd.DataFrame({"": facts.keys(), " ": facts.values()}))
-    if note["class_counts"]:
-        counts = pd.DataFrame.from_dict(
-            {
-                label: count if isinstance(count, dict) else {"samples": count}
-                for label, count in note["class_counts"].items()
-            },
-            orient="index",
-        )
-        print_table(counts.rename_axis("class"), "Trained on")
-    if note["scores"]:
-        scores = pd.DataFrame({"score": note["scores"].keys(), "value": note["scores"].values()})
-        print_table(scores, "Scores")
+    elif card is None:
+        console().print(Markdown(text)) if sys.stdout.isatty() else print(text)
 
 
-def _list(settings):
-    if not settings:
-        return "not known"
-    return ", ".join(f"{name}={value}" for name, value in settings.items())
+def _card(model, note):
+    """Return the card without what would steer a terminal: its text is the file's, not ours."""
+    text = note.get("card")
+    if not isinstance(text, str):
+        raise ModelFileError(f"{model} holds no model card; --json prints what it says of itself.")
+    return "".join(c for c in text if c.isprintable() or c == "\n")

@@ -11,12 +11,23 @@ from sktraffic.capture import SessionExtractor
 from sktraffic.cli._guard import say
 from sktraffic.cli._output import on_terminal, print_json, print_table, working
 from sktraffic.datasets import find_captures, split_captures
+from sktraffic.inspection import shortcut_report
+from sktraffic.metrics import bootstrap_interval
+from sktraffic.model_selection import CaptureKFold
 from sktraffic.persistence import save
 from sktraffic.pipeline import CaptureClassifier, make_estimator
+from sktraffic.pipeline._extract import extract
 from sktraffic.report import evaluate_captures
 
+SPLIT = (
+    "{n} of {m} captures, a share of each class's, were held out (seed {seed}), whole: no capture "
+    "was on both sides. What is scored was trained on the others, the model in the file on all."
+)
 
-def run(captures, output, label, model, holdout, seed, settings, cache, skip, jobs, as_json):
+
+def run(
+    captures, output, label, model, holdout, seed, shortcuts, settings, cache, skip, jobs, as_json
+):
     """Score on captures held out, train on all, save."""
     if not output.parent.is_dir():
         raise ValueError(f"There is no folder {output.parent} to write {output.name} into.")
@@ -32,19 +43,53 @@ def run(captures, output, label, model, holdout, seed, settings, cache, skip, jo
         )
         found = _held_out(clf, paths, labels, holdout, seed, skip, jobs)
         fitted = fit_with_progress(clf, paths, labels, jobs, skip)
+        card = {}
+        if shortcuts:
+            card["shortcuts"] = _shortcuts(fitted, paths, labels, seed)
     scores = {}
     if found is not None:
-        n = len(found.captures)
-        scores = {f"{name}, {n} captures held out": v for name, v in found.scores.items()}
-    store(fitted, output, scores)
+        scores = held_out_scores(found)
+        card["split"] = SPLIT.format(n=len(found.captures), m=len(paths), seed=seed)
+    store(fitted, output, scores, card)
     _tell(fitted, found, output, as_json)
 
 
-def store(clf, path, scores):
+def held_out_scores(found):
+    """Name the scores on captures held out, each with its interval over captures."""
+    sessions, captures = found.sessions, found.captures
+    groups = sessions["capture"].astype(object).to_numpy()
+    rows = {
+        "accuracy": ("accuracy", sessions, groups),
+        "f1_macro": ("f1_macro", sessions, groups),
+        "capture_accuracy": ("accuracy", captures, None),
+        "capture_f1_macro": ("f1_macro", captures, None),
+    }
+    named = {}
+    for name, (score, table, groups) in rows.items():
+        drawn = bootstrap_interval(
+            score, table["true"], table["label"], groups=groups, n_resamples=200, random_state=0
+        )
+        where = f"{name}, {len(captures)} captures held out"
+        named[where] = drawn._replace(estimate=found.scores[name])
+    return named
+
+
+def _shortcuts(clf, paths, labels, seed):
+    """Look for shortcuts of a classifier's pipeline in the sessions that it was trained on."""
+    X = extract(clf.extractor_, paths, clf.cache)
+    label_of = dict(zip(map(str, paths), labels, strict=True))
+    y = X["capture"].astype(object).map(label_of).to_numpy()
+    _, counts = np.unique(labels, return_counts=True)
+    with working("looking for shortcuts"):
+        cv = CaptureKFold(max(2, min(5, counts.min())), single_capture="train")
+        return shortcut_report(clf.estimator, X, y, cv=cv, random_state=seed)
+
+
+def store(clf, path, scores, card=None):
     """Save a classifier without what belongs to this run only: cache, progress, processes."""
     clf.cache = None
     quiet(clf)
-    save(clf, path, scores=scores)
+    save(clf, path, scores=scores, card=card)
 
 
 def quiet(clf):

@@ -105,7 +105,9 @@ def read_provenance(path):
     dict
         ``created`` (UTC), ``versions``, ``estimator`` (its class), ``extraction`` (settings or
         None), ``feature_names``, ``classes``, ``class_counts``, ``data_hash`` (SHA-256),
-        ``scores``, ``format`` and ``members`` (the SHA-256 of each). What is not known is None.
+        ``scores``, ``intervals`` (low and high end of those scores that have one), ``card`` (the
+        model card, Markdown), ``format`` and ``members`` (the SHA-256 of each). What is not known
+        is None.
 
     Raises
     ------

@@ -36,8 +36,19 @@ def describe(estimator, X=None, y=None, scores=None, extractor=None):
         "classes": _plain(getattr(estimator, "classes_", None)),
         "class_counts": _class_counts(estimator, y),
         "data_hash": getattr(estimator, "data_hash_", None) if X is None else hash_data(X, y),
-        "scores": {str(name): float(value) for name, value in (scores or {}).items()},
+        **_scores(scores or {}),
     }
+
+
+def _scores(scores):
+    """Scores, and the ends of those intervals that are numbers."""
+    values, intervals = {}, {}
+    for name, value in scores.items():
+        estimate, *ends = value if isinstance(value, tuple) else (value,)
+        values[str(name)] = float(estimate)
+        if ends and np.isfinite(ends).all():
+            intervals[str(name)] = [float(end) for end in ends]
+    return {"scores": values, "intervals": intervals}
 
 
 def extraction(estimator, extractor=None):

@@ -8,12 +8,13 @@ from io import BytesIO
 from sklearn.utils.validation import check_is_fitted
 
 from sktraffic.persistence._archive import write_archive
+from sktraffic.persistence._card import check_told, render
 from sktraffic.persistence._errors import ModelFileError, UntrustedTypeError
 from sktraffic.persistence._lazy import skops_tools
 from sktraffic.persistence._provenance import describe
 
 
-def save(estimator, path, *, X=None, y=None, scores=None, extractor=None):
+def save(estimator, path, *, X=None, y=None, scores=None, extractor=None, card=None):
     """Write a fitted estimator to a file that is safe to load.
 
     The file is a zip archive: arrays as ``.npy``, the structure and the parameters as JSON (skops'
@@ -29,15 +30,23 @@ def save(estimator, path, *, X=None, y=None, scores=None, extractor=None):
         Replaced when the new file is whole.
     X, y : training data, default=None
         Only their hash and class counts are stored. A `CaptureClassifier` knows its own.
-    scores : dict of str to float, default=None
-        What the model reached, and where: ``{"f1_macro, 5 captures out": 0.93}``.
+    scores : dict of str to float or Interval, default=None
+        What the model reached, and where: ``{"f1_macro, 5 captures out": 0.93}``; with its
+        interval as :func:`sktraffic.metrics.bootstrap_interval` gives it.
     extractor : SessionExtractor, default=None
         How the sessions of `X` were extracted. A `CaptureClassifier` knows its own.
+    card : dict of str to str, default=None
+        What the model card says besides what is known anyway, in Markdown: ``"intended_use"``,
+        ``"limitations"``, ``"split"`` (how the scored data were kept apart) and ``"shortcuts"`` (a
+        text, or a :class:`sktraffic.inspection.ShortcutReport`). The card says so where one is
+        not told.
 
     Raises
     ------
     sklearn.exceptions.NotFittedError
         If the estimator is not fitted.
+    ValueError
+        If `card` has a section that no card has.
     UntrustedTypeError
         If it holds a type that `load` would refuse: a function, an estimator of another package.
 
@@ -60,6 +69,7 @@ def save(estimator, path, *, X=None, y=None, scores=None, extractor=None):
     array(['vpn'], dtype='<U3')
     """
     check_is_fitted(estimator)
+    told = check_told(card)
     skops, trust = skops_tools()
     try:
         with skops.ours(), warnings.catch_warnings():
@@ -81,4 +91,5 @@ def save(estimator, path, *, X=None, y=None, scores=None, extractor=None):
             "parameters for instance, by estimators of sktraffic, scikit-learn or "
             "imbalanced-learn.",
         )
-    write_archive(path, payload, describe(estimator, X, y, scores, extractor))
+    note = describe(estimator, X, y, scores, extractor)
+    write_archive(path, payload, {**note, "card": render(note, told, repr(estimator))})

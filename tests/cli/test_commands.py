@@ -36,12 +36,30 @@ def test_saved_model_reads_as_it_was_trained_and_keeps_no_cache(bench, cli, tmp_
     assert (clf.extractor_.n_jobs, clf.extractor_.progress) == (None, False)
 
 
-def test_inspect_prints_the_provenance(bench, cli):
-    """--json is what read_provenance returns; the page names classes and data."""
+def test_inspect_prints_the_provenance(bench, cli, tmp_path):
+    """--json is what read_provenance returns; the card names classes, data, split and scores."""
     note = json.loads(cli("inspect", bench.model, "--json").stdout)
     assert note == json.loads(json.dumps(read_provenance(bench.model)))
     page = cli("inspect", bench.model).stdout
-    assert "vpn_voip" in page and note["data_hash"][:30] in page
+    assert page.rstrip() == note["card"].rstrip()
+    assert "vpn_voip" in page and note["data_hash"] in page
+    assert "2 of 6 captures" in page and "Not looked for" in page
+    scores = [line for line in page.splitlines() if "captures held out |" in line]
+    assert len(scores) == 4 and all("0" in line.split("|")[2] for line in scores)
+    done = cli("inspect", bench.model, "--card", tmp_path / "model.md")
+    assert done.exit_code == 0 and done.stdout == ""
+    assert (tmp_path / "model.md").read_text("utf-8") == note["card"]
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # three captures a class
+def test_shortcuts_go_into_the_card(bench, cli, tmp_path):
+    """They are looked for where that is asked for, and the card tells what came of it."""
+    file = tmp_path / "m.skt"
+    done = cli("train", bench.seen, "-o", file, "--holdout", "0", "--shortcuts")
+    assert done.exit_code == 0, (done.output, done.exception)
+    card = read_provenance(file)["card"]
+    assert "### Shortcuts\n\n- " in card and "Not looked for" not in card
+    assert "Split: Not told" in card
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet", ".jsonl"])
