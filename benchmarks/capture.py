@@ -20,11 +20,11 @@ import time
 from pathlib import Path
 
 import numpy as np
+from sktraffic.capture._records import FileFacts
+from sktraffic.capture._survey import read_records
 
 from sktraffic.capture import SessionExtractor
 from sktraffic.capture._paths import capture_paths
-from sktraffic.capture._records import FileFacts
-from sktraffic.capture._survey import read_records
 
 NFSTREAM = """
 import sys, time

@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 
 from sktraffic.capture._packet_headers import padded_bytes, parse_headers
-from sktraffic.capture._vocabulary import MESSAGE_PROTOCOL, MESSAGE_PROTOCOLS, MESSAGES
+from sktraffic.messages import MESSAGE_PROTOCOL, MESSAGE_PROTOCOLS, MESSAGES
 
 __all__ = [
     "addresses",

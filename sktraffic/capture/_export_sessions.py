@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sktraffic.capture._grouping import pair_ids
-from sktraffic.capture._vocabulary import MESSAGES
+from sktraffic.messages import MESSAGES
 from sktraffic.sessions import SCHEMA, from_arrow
 
 __all__ = ["Packets", "complete_ports", "key_ids", "session_table"]

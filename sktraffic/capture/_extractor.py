@@ -1,6 +1,8 @@
 """SessionExtractor: captures in, session table out."""
 
 import dataclasses
+import hashlib
+import json
 import os
 import warnings
 from numbers import Integral
@@ -12,32 +14,40 @@ import pyarrow as pa
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from sktraffic._compat import Interval, StrOptions, _fit_context
-from sktraffic.capture._assemble import Settings
-from sktraffic.capture._engine import POOL
-from sktraffic.capture._errors import CaptureError, CaptureWarning
-from sktraffic.capture._parts import check_parts, write_part
+from sktraffic.capture._errors import CaptureWarning
+from sktraffic.capture._naming import POOL
+from sktraffic.capture._parts import check_parts, part_name
 from sktraffic.capture._paths import capture_paths
 from sktraffic.capture._progress import track
-from sktraffic.capture._read import REPORT_COLUMNS, read_capture
+from sktraffic.capture._read import capture_name
+from sktraffic.capture._report import REPORT_COLUMNS, notices
+from sktraffic.capture._settings import Settings
 from sktraffic.capture._stream import SessionStream, stream_settings
-from sktraffic.sessions import PACKET_COLUMNS, SCHEMA, from_arrow
+from sktraffic.capture._tasks import extract, extract_to_parts, portions
+from sktraffic.sessions import PACKET_COLUMNS, SCHEMA, concat, from_arrow, read_sessions
 
 
 class SessionExtractor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
-    """Turn captures into a session table with nfstream and nDPI.
+    """Turn captures into a session table, its sessions named by nDPI.
 
     A capture has many sessions, so the table has more rows than there are captures; its column
     `capture` says where a row came from. With ``key="capture"`` a whole capture is one session,
     rows are kept, and the extractor can stand inside a cross-validated Pipeline.
 
     Captures are pcap or pcapng files, told by their first bytes and not by their names, also
-    compressed (gzip, bzip2, xz; Zstandard with the extra ``zstd``). nfstream runs in processes of
-    its own: a crash in it becomes a :class:`CaptureError`, and the caller's CPU affinity, threads,
-    signals and current directory are left alone. Captures are spread over joblib's workers, so
+    compressed (gzip, bzip2, xz; Zstandard with the extra ``zstd``), named pipes, or standard
+    input. Each is read once, from front to back, in memory bounded by its open sessions. Sessions
+    are those of nfstream. Captures are spread over joblib's workers, so
     ``joblib.parallel_config(backend="dask")`` spreads them over a cluster.
 
-    Packets keep the timestamps of the file (nfstream's own are milliseconds). Where these go
-    backwards, the latest time so far stands in, as in nfstream.
+    Times do not run backwards: the latest time so far stands in for an earlier one, as in
+    nfstream. A single time stamp far from both its neighbours stops nobody's clock; the report and
+    a warning name it. The source of a session is its client: told from a SYN or SYN-ACK where one
+    was seen, kept in the pieces that a timeout leaves, and else the first sender.
+
+    nDPI runs inside nfstream, in a process of its own that is given the first packets of each
+    session. If that fails, sessions go without `application`, `category`, `sni` and fingerprints,
+    and a warning says so.
 
     Parameters
     ----------
@@ -45,16 +55,21 @@ class SessionExtractor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         Longest silence of a session, seconds.
     active_timeout : int, default=1800
         Longest life of a session, seconds.
+    end_on : {"timeout", "fin"}, default="timeout"
+        What ends a session: the timeouts alone, as in nfstream, or also a SYN that comes after a
+        FIN or RST, so that a port that is used again is two sessions.
     key : {"five_tuple", "host_pair", "capture"}, default="five_tuple"
         What makes packets one session: addresses, ports and protocol in either direction
-        (nfstream's biflow, with its VLAN); the two addresses (the SessionID of Qi et al. 2025,
-        section 2.1, in either direction); or being in the same capture, without timeouts.
+        (nfstream's biflow); the two addresses (the SessionID of Qi et al. 2025, section 2.1, in
+        either direction); or being in the same capture, without timeouts.
+    vlan_in_key : bool, default=True
+        Whether packets of different VLANs belong to different sessions, as in nfstream.
     size : {"ip", "frame", "transport", "payload"}, default="ip"
         Which bytes `packet_size` and `total_bytes` count. Link layers differ between captures and
         give labels away, so the frame is not the default.
     max_packets : int, default=None
-        Only the first packets of each session: what an early decision may see. The session
-        goes on to its timeout, unseen.
+        Only the first packets of each session: what an early decision may see, nDPI too. The
+        session goes on to its timeout, unseen.
     messages : bool, default=True
         Whether to read `packet_message` from the packets' bytes.
     n_bytes : int, default=256
@@ -62,9 +77,18 @@ class SessionExtractor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
     n_byte_packets : int, default=4
         Of how many first packets of a session bytes are kept.
     bpf_filter : str, default=None
-        Only packets that pass this filter of libpcap, ``"tcp port 443"`` say.
+        Only packets that pass this filter of libpcap, ``"tcp port 443"`` say. It is about the IP
+        packet, whatever tags or decoded tunnels lie in front of it; see
+        :func:`sktraffic.packets.compile_filter`.
     decode_tunnels : bool, default=True
-        Whether nfstream looks into GTP, CAPWAP and the like.
+        Whether packets in tunnels (`sktraffic.packets.TUNNELS`) stand for themselves, not for the
+        tunnel.
+    join_fragments : bool, default=True
+        Whether later fragments belong to the session of their datagram. Otherwise they are left
+        out, as in nfstream, and counted.
+    drop_duplicates : bool, default=False
+        Whether to leave out copies of packets that come within 5 milliseconds, as from two
+        interfaces; they are counted. Where they are many a warning says so.
     n_dissections : int, default=20
         Packets of a session that nDPI may look at for `application` and its like; 0 for no nDPI.
     n_jobs : int, default=None
@@ -74,12 +98,6 @@ class SessionExtractor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         ``key="capture"`` its row stays, without packets.
     progress : bool, default=False
         Whether to show a progress bar.
-
-    Attributes
-    ----------
-    report_ : DataFrame of shape (n_captures, 16)
-        Of the latest call, a row a capture: packets read, not IP, ignored, truncated, with
-        timestamps that went backwards, bytes of a cut tail, and the error of a capture left out.
 
     See Also
     --------
@@ -97,6 +115,8 @@ class SessionExtractor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
     _parameter_constraints: dict = {
         "idle_timeout": [Interval(Integral, 0, None, closed="left")],
         "active_timeout": [Interval(Integral, 0, None, closed="left")],
+        "end_on": [StrOptions({"timeout", "fin"})],
+        "vlan_in_key": ["boolean"],
         "key": [StrOptions({"five_tuple", "host_pair", "capture"})],
         "size": [StrOptions({"ip", "frame", "transport", "payload"})],
         "max_packets": [Interval(Integral, 1, None, closed="left"), None],
@@ -105,6 +125,8 @@ class SessionExtractor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         "n_byte_packets": [Interval(Integral, 0, None, closed="left")],
         "bpf_filter": [str, None],
         "decode_tunnels": ["boolean"],
+        "join_fragments": ["boolean"],
+        "drop_duplicates": ["boolean"],
         "n_dissections": [Interval(Integral, 0, 255, closed="both")],
         "n_jobs": [Integral, None],
         "on_error": [StrOptions({"raise", "warn", "skip"})],
@@ -116,7 +138,9 @@ class SessionExtractor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         *,
         idle_timeout=120,
         active_timeout=1800,
+        end_on="timeout",
         key="five_tuple",
+        vlan_in_key=True,
         size="ip",
         max_packets=None,
         messages=True,
@@ -124,6 +148,8 @@ class SessionExtractor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         n_byte_packets=4,
         bpf_filter=None,
         decode_tunnels=True,
+        join_fragments=True,
+        drop_duplicates=False,
         n_dissections=20,
         n_jobs=None,
         on_error="raise",
@@ -131,7 +157,9 @@ class SessionExtractor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
     ):
         self.idle_timeout = idle_timeout
         self.active_timeout = active_timeout
+        self.end_on = end_on
         self.key = key
+        self.vlan_in_key = vlan_in_key
         self.size = size
         self.max_packets = max_packets
         self.messages = messages
@@ -139,18 +167,20 @@ class SessionExtractor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         self.n_byte_packets = n_byte_packets
         self.bpf_filter = bpf_filter
         self.decode_tunnels = decode_tunnels
+        self.join_fragments = join_fragments
+        self.drop_duplicates = drop_duplicates
         self.n_dissections = n_dissections
         self.n_jobs = n_jobs
         self.on_error = on_error
         self.progress = progress
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, paths, y=None):
+    def fit(self, X, y=None):
         """Check the parameters; there is nothing to learn.
 
         Parameters
         ----------
-        paths : path-like or iterable of path-like
+        X : path-like or iterable of path-like
         y : None
 
         Returns
@@ -159,31 +189,62 @@ class SessionExtractor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         """
         return self
 
-    def transform(self, paths):
+    def transform(self, X):
         """Read captures into a session table.
 
         Parameters
         ----------
-        paths : path-like or iterable of path-like
-            Files, folders and glob patterns.
+        X : path-like or iterable of path-like
+            Files, folders, glob patterns, named pipes, and "-" for standard input.
 
         Returns
         -------
         DataFrame of shape (n_sessions, 25)
             Columns as in :data:`sktraffic.sessions.SCHEMA`; captures in the order given, sessions
-            in the order of their first packets.
+            in the order of their first packets. `extract` gives the report with it.
 
         Raises
         ------
         CaptureError
             If a path names nothing, or (unless `on_error` says otherwise) a capture cannot be read.
+        ValueError
+            If `bpf_filter` is no filter.
         """
-        files = capture_paths(paths)
+        return self.extract(X)[0]
+
+    def extract(self, X, *, cache=None):
+        """Read captures into a session table and a report.
+
+        Parameters
+        ----------
+        X : path-like or iterable of path-like
+            As for `transform`.
+        cache : path-like, default=None
+            Folder for the extracted sessions, a subfolder for each combination of settings;
+            captures that are there and unchanged are not read again.
+
+        Returns
+        -------
+        sessions : DataFrame of shape (n_sessions, 25)
+            As `transform` gives it.
+        report : DataFrame of shape (n_captures, 30)
+            A row a capture: its records, the packets in sessions, and why the others are in none
+            (the three sum up); what is damaged or odd; the error of a capture left out.
+
+        Raises
+        ------
+        CaptureError, ValueError
+            As `transform` does.
+        """
+        files = capture_paths(X)
+        if cache is not None:
+            return self._through_cache(files, cache)
         tables, reports = [], []
-        for table, report in self._run(_extract, files):
-            tables.append(table)
-            reports.append(report)
-        self._close(reports)
+        for portion in self._run(extract, files):
+            for table, report in portion:
+                tables.append(table)
+                reports.append(report)
+        report = self._report(reports)
         if self.key == "capture":
             tables = [
                 _no_packets(file) if table is None else table
@@ -191,10 +252,27 @@ class SessionExtractor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
             ]
         tables = [table for table in tables if table is not None]
         if not tables:
-            return from_arrow(SCHEMA.empty_table())
-        return from_arrow(pa.concat_tables(tables).unify_dictionaries())
+            return from_arrow(SCHEMA.empty_table()), report
+        return from_arrow(pa.concat_tables(tables).unify_dictionaries()), report
 
-    def to_parquet(self, paths, folder, *, overwrite=False):
+    def _through_cache(self, files, cache):
+        """Read sessions from parts, which are written first where they are missing."""
+        settings = json.dumps(dataclasses.asdict(self._settings()), sort_keys=True)
+        digest = hashlib.sha256(settings.encode()).hexdigest()[:12]
+        folder = os.path.join(cache, f"sessions-{digest}")
+        report = self.to_parquet(files, folder)
+        tables = []
+        for file in files:
+            part = os.path.join(folder, part_name(file))
+            if os.path.exists(part):  # a capture that on_error let pass has none
+                table = read_sessions(part).sort_values("session", ignore_index=True)
+                # the part may have been written under another spelling of the same path
+                name = pd.Series(capture_name(file), index=table.index)
+                table["capture"] = name.astype(table["capture"].dtype)
+                tables.append(table)
+        return concat(tables), report
+
+    def to_parquet(self, X, folder, *, overwrite=False):
         """Read captures into a folder of Parquet files, one a capture, in bounded memory.
 
         A part is written under a temporary name and renamed when it is whole, with the settings
@@ -203,8 +281,8 @@ class SessionExtractor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
 
         Parameters
         ----------
-        paths : path-like or iterable of path-like
-            Files, folders and glob patterns.
+        X : path-like or iterable of path-like
+            As for `transform`.
         folder : path-like
             Made if it does not exist. :func:`sktraffic.sessions.read_sessions` reads it whole.
         overwrite : bool, default=False
@@ -212,8 +290,8 @@ class SessionExtractor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
 
         Returns
         -------
-        DataFrame of shape (n_captures, 16)
-            The report, those of parts that were already there included.
+        DataFrame of shape (n_captures, 30)
+            The report, those of parts that were already there included; see `extract`.
 
         Raises
         ------
@@ -222,18 +300,18 @@ class SessionExtractor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         CaptureError
             As in `transform`.
         """
-        files = capture_paths(paths)
+        files = capture_paths(X)
         folder = os.fspath(folder)
         os.makedirs(folder, exist_ok=True)
         if not overwrite:
             check_parts(folder, self._settings())
-        reports = list(self._run(_extract_to_part, files, folder, overwrite))
-        self._close(reports)
-        return self.report_
+        reports = self._run(extract_to_parts, files, folder, overwrite)
+        reports = [report for portion in reports for report in portion]
+        return self._report(reports)
 
-    def fit_transform(self, paths, y=None):
+    def fit_transform(self, X, y=None):
         """Read captures into a session table; see `transform`."""
-        return self.fit(paths, y).transform(paths)
+        return self.fit(X, y).transform(X)
 
     def stream(
         self,
@@ -251,8 +329,8 @@ class SessionExtractor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         Parameters
         ----------
         source : str or path-like
-            The name of an interface (Linux; needs CAP_NET_RAW), or an uncompressed capture that
-            another program is still writing.
+            The name of an interface (Linux; needs CAP_NET_RAW), a capture that another program is
+            still writing, a named pipe, or "-" for standard input; uncompressed.
         max_packets : int, default=None
             Give a session when it has shown so many packets, if it has not ended by then. None
             stands for the extractor's own `max_packets`.
@@ -323,10 +401,12 @@ class SessionExtractor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         return Settings(**{name: getattr(self, name) for name in names})
 
     def _run(self, task, files, *args):
-        """Yield what `task` returns for each file, in order, spread over joblib's workers."""
+        """Yield what `task` returns for portions of the files, in order, over joblib's workers."""
         settings, keep_going = self._settings(), self.on_error != "raise"
-        calls = (joblib.delayed(task)(file, settings, keep_going, *args) for file in files)
+        settings.packet_filter()  # an error about the filter is none about a capture
         parallel = joblib.Parallel(n_jobs=self.n_jobs)
+        chosen = portions(files, parallel._effective_n_jobs())
+        calls = (joblib.delayed(task)(some, settings, keep_going, *args) for some in chosen)
         if parallel._backend.supports_return_generator:
             parallel = joblib.Parallel(n_jobs=self.n_jobs, return_as="generator")
         try:
@@ -334,55 +414,18 @@ class SessionExtractor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         finally:
             POOL.close()
 
-    def _close(self, reports):
-        self.report_ = pd.DataFrame(reports, columns=list(REPORT_COLUMNS))
+    def _report(self, reports):
+        """Put the captures' reports together, and warn of what a user should know."""
         for report in reports:
-            if report["error"] is not None and self.on_error == "warn":
-                warnings.warn(f"Left out: {report['error']}", CaptureWarning, stacklevel=3)
-            elif report["error"] is None and report["damage"]:
-                warnings.warn(
-                    f"{report['capture']}: {report['damage']}; {report['unread_bytes']} bytes "
-                    f"were left unread behind {report['packets']} whole records.",
-                    CaptureWarning,
-                    stacklevel=3,
-                )
-
-
-def _extract(path, settings, keep_going):
-    """Read one capture whole; returns (Arrow table or None, report)."""
-    report = {}
-    try:
-        tables = list(read_capture(path, settings, report))
-    except CaptureError as error:
-        if not keep_going:
-            raise
-        return None, _failed(report, path, error)
-    if not tables:
-        return None, report
-    table = pa.concat_tables(tables)
-    if len(tables) > 1:
-        table = table.unify_dictionaries()
-        table = table.take(pa.array(np.argsort(table["session"].to_numpy(), kind="stable")))
-    return table, report
-
-
-def _extract_to_part(path, settings, keep_going, folder, overwrite):
-    """Read one capture into its part of a folder; returns its report."""
-    report = {}
-    try:
-        return write_part(path, settings, folder, overwrite, report)
-    except CaptureError as error:
-        if not keep_going:
-            raise
-        return _failed(report, path, error)
-
-
-def _failed(report, path, error):
-    return {**dict.fromkeys(REPORT_COLUMNS), **report, "capture": path, "error": str(error)}
+            texts = [f"Left out: {report['error']}"] if self.on_error == "warn" else []
+            for text in texts if report["error"] is not None else notices(report):
+                warnings.warn(text, CaptureWarning, stacklevel=4)
+        return pd.DataFrame(reports, columns=list(REPORT_COLUMNS))
 
 
 def _no_packets(path):
     """Return the row of a capture without packets, for `key="capture"`."""
     row = dict.fromkeys(SCHEMA.names) | {name: [] for name in PACKET_COLUMNS}
-    row |= {"capture": path, "session": 0, "duration": 0.0, "packet_count": 0, "total_bytes": 0}
+    row |= {"capture": capture_name(path), "session": 0}
+    row |= {"duration": 0.0, "packet_count": 0, "total_bytes": 0}
     return pa.table([pa.array([row[f.name]], f.type) for f in SCHEMA], schema=SCHEMA)

@@ -191,6 +191,13 @@ class CaptureLabels:
         """Say that all sessions have ended."""
         self._put(everything=True)
 
+    def ask(self):
+        """Have sessions that have ended named soon, and take in what is there, without waiting."""
+        if not self._labeller.waits:
+            self._put(everything=False)
+            self._labeller.send()
+        self._labeller.collect(wait=False)
+
     def take(self, sessions):
         """Return what nDPI says, once, waiting for it.
 

@@ -7,13 +7,15 @@ import hashlib
 import json
 import os
 import re
+import stat
+import sys
 
 import psutil
 import pyarrow.parquet as pq
 
 from sktraffic import __version__
 from sktraffic.capture._errors import CaptureError
-from sktraffic.capture._read import read_capture
+from sktraffic.capture._paths import STDIN
 from sktraffic.sessions import SCHEMA
 
 KEY = b"sktraffic"
@@ -71,45 +73,63 @@ def _in_use(temporary):
     return pid.isdigit() and int(pid) != os.getpid() and psutil.pid_exists(int(pid))
 
 
-def write_part(path, settings, folder, overwrite, report):
-    """Read a capture into its part, unless it is already there; returns the report.
+class Part:
+    """The part of one capture in a folder, while it is being written.
 
     Parameters
     ----------
     path : str
+        The capture.
     settings : Settings
     folder : str
-    overwrite : bool
-    report : dict
-        Filled on the way.
     """
-    target = os.path.join(folder, part_name(path))
-    try:
-        status = os.stat(path)
-    except OSError as error:
-        raise CaptureError(f"{path} cannot be opened: {error.strerror}.") from error
-    origin = {"bytes": status.st_size, "modified_ns": status.st_mtime_ns}
-    if not overwrite and os.path.exists(target):
-        note = read_note(target)
-        if note["origin"] == origin:
-            return note["report"]
-    for left in glob.glob(os.path.join(glob.escape(folder), f".{glob.escape(part_name(path))}.*")):
-        if not _in_use(left):
-            os.unlink(left)  # of a run that was killed
-    temporary = os.path.join(folder, f".{part_name(path)}.{os.getpid()}.tmp")
-    try:
-        with pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
-            for table in read_capture(path, settings, report):
-                writer.write_table(table.unify_dictionaries())
-            note = {
-                "version": __version__,
-                "settings": dataclasses.asdict(settings),
-                "origin": origin,
-                "report": report,
-            }
-            writer.add_key_value_metadata({KEY.decode(): json.dumps(note)})
-        os.replace(temporary, target)
-    finally:
+
+    def __init__(self, path, settings, folder):
+        self._settings = settings
+        self._target = os.path.join(folder, part_name(path))
+        self._temporary = os.path.join(folder, f".{part_name(path)}.{os.getpid()}.tmp")
+        self._pattern = os.path.join(glob.escape(folder), f".{glob.escape(part_name(path))}.*")
+        try:
+            status = os.stat(path)
+        except OSError as error:
+            if path != STDIN:
+                raise CaptureError(f"{path} cannot be opened: {error.strerror}.") from error
+            status = os.fstat(sys.stdin.fileno())
+        self._lasting = stat.S_ISREG(status.st_mode)
+        self._origin = {"bytes": status.st_size, "modified_ns": status.st_mtime_ns}
+        self._writer = None
+
+    def there(self):
+        """Return the report of a part that is there already and fits its capture, or None."""
+        if not self._lasting or not os.path.exists(self._target):
+            return None
+        note = read_note(self._target)
+        return note["report"] if note["origin"] == self._origin else None
+
+    def __enter__(self):
+        for left in glob.glob(self._pattern):
+            if not _in_use(left):
+                os.unlink(left)  # of a run that was killed
+        self._writer = pq.ParquetWriter(self._temporary, SCHEMA, compression="zstd")
+        return self
+
+    def write(self, table):
+        """Add rows."""
+        self._writer.write_table(table)
+
+    def keep(self, report):
+        """Put the part in its place, with the report in it."""
+        note = {
+            "version": __version__,
+            "settings": dataclasses.asdict(self._settings),
+            "origin": self._origin,
+            "report": report,
+        }
+        self._writer.add_key_value_metadata({KEY.decode(): json.dumps(note)})
+        self._writer.close()
+        os.replace(self._temporary, self._target)
+
+    def __exit__(self, *error):
+        self._writer.close()
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-    return report
+            os.unlink(self._temporary)

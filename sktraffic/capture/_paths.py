@@ -1,26 +1,15 @@
-"""Which files are meant, and how to read compressed ones."""
+"""Which files are meant."""
 
-import bz2
-import contextlib
 import glob
-import gzip
-import lzma
 import os
-import tempfile
-import zlib
 from pathlib import Path
 
 from sktraffic.capture._errors import CaptureError
-from sktraffic.capture._survey import capture_format
+from sktraffic.packets import capture_format
 
 SUFFIXES = (".pcap", ".pcapng", ".cap", ".dmp", ".ntar")
+STDIN = "-"
 COMPRESSED = (".gz", ".zst", ".bz2", ".xz")
-_MAGIC = {
-    b"\x1f\x8b": "gz",
-    b"\x28\xb5\x2f\xfd": "zst",
-    b"BZh": "bz2",
-    b"\xfd7zXZ": "xz",
-}
 
 
 def capture_paths(paths):
@@ -29,7 +18,8 @@ def capture_paths(paths):
     Parameters
     ----------
     paths : str, path-like, or iterable of these
-        Files, folders (searched with their subfolders) and glob patterns.
+        Files, named pipes, "-" for standard input, folders (searched with their subfolders) and
+        glob patterns.
 
     Returns
     -------
@@ -74,7 +64,7 @@ def _expand(path):
                 f"has a name ending in {', '.join(SUFFIXES)}."
             )
         return files
-    if os.path.exists(path):
+    if os.path.exists(path) or path == STDIN:
         return [path]
     matches = sorted(file for file in glob.glob(path, recursive=True) if os.path.isfile(file))
     if not matches:
@@ -98,71 +88,16 @@ def looks_like_capture(path):
         return False
 
 
-@contextlib.contextmanager
-def plain_file(path):
-    """Give the path of an uncompressed copy of a capture, or its own path.
+def capture_stem(path):
+    """Return a capture's name without its extensions.
 
-    The copy lies in the system's temporary folder and is removed afterwards.
-
-    Raises
-    ------
-    CaptureError
-        If the file cannot be opened, or its compression is damaged or not supported here.
+    Examples
+    --------
+    >>> from sktraffic.capture import capture_stem
+    >>> capture_stem("a/b.pcap.gz")
+    'b'
     """
-    try:
-        with open(path, "rb") as file:
-            head = file.read(6)
-    except OSError as error:
-        raise CaptureError(
-            f"{path} cannot be opened: {error.strerror}. Check its permissions."
-        ) from error
-    kind = next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), None)
-    if kind is None:
-        yield path
-        return
-    with temporary_file(".pcap") as copy:
-        try:
-            with _open_compressed(path, kind) as source, open(copy, "wb") as target:
-                # read1 gives what is unpacked so far before it stumbles over a cut
-                while part := source.read1(1 << 20):
-                    target.write(part)
-        except _damage() as error:
-            if not os.path.getsize(copy):
-                raise CaptureError(
-                    f"{path} is compressed ({kind}) and damaged: {error}. Get a whole copy of it."
-                ) from error
-            # what could be unpacked is read like any other file that is cut
-        yield copy
-
-
-@contextlib.contextmanager
-def temporary_file(suffix):
-    """Give the name of a temporary file that is removed afterwards."""
-    handle, name = tempfile.mkstemp(prefix="sktraffic-", suffix=suffix)
-    os.close(handle)
-    try:
-        yield name
-    finally:
-        os.unlink(name)
-
-
-def _damage():
-    errors = [OSError, EOFError, lzma.LZMAError, zlib.error]
-    with contextlib.suppress(ImportError):
-        import zstandard
-
-        errors.append(zstandard.ZstdError)
-    return tuple(errors)
-
-
-def _open_compressed(path, kind):
-    if kind == "zst":
-        try:
-            import zstandard
-        except ImportError:
-            raise CaptureError(
-                f"{path} is compressed with Zstandard, which needs the package zstandard. "
-                "Install it with: pip install 'sktraffic[zstd]'"
-            ) from None
-        return zstandard.open(path, "rb")
-    return {"gz": gzip.open, "bz2": bz2.open, "xz": lzma.open}[kind](path, "rb")
+    name = os.path.basename(path)
+    for suffixes in (COMPRESSED, SUFFIXES):
+        name = next((name[: -len(s)] for s in suffixes if name.lower().endswith(s)), name)
+    return name

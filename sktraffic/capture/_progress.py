@@ -2,7 +2,7 @@
 
 
 def track(items, total, show):
-    """Yield the items, with a progress bar on standard error if `show`."""
+    """Yield lists of captures' results, with a progress bar on standard error if `show`."""
     if not show:
         yield from items
         return
@@ -19,5 +19,5 @@ def track(items, total, show):
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task("captures", total=total)
         for item in items:
-            bar.advance(task)
+            bar.advance(task, len(item))
             yield item

@@ -10,7 +10,7 @@ from sktraffic.capture import _export_packets as text
 from sktraffic.capture._export_sessions import Packets, complete_ports, key_ids, session_table
 from sktraffic.capture._export_text import read_export
 from sktraffic.capture._grouping import group_packets
-from sktraffic.capture._vocabulary import normalise_messages
+from sktraffic.messages import normalise_messages
 
 __all__ = ["read_wireshark"]
 

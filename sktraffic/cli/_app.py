@@ -95,7 +95,13 @@ def common(
 def extract(
     captures: Captures,
     output: Annotated[
-        Path, typer.Option("-o", "--output", help="Folder for the sessions, a Parquet file each.")
+        Path,
+        typer.Option(
+            "-o",
+            "--output",
+            help="Folder for the sessions, a Parquet file a capture; or one file for all: .csv, "
+            ".parquet, .jsonl.",
+        ),
     ],
     idle_timeout: Idle = 120,
     active_timeout: Active = 1800,
@@ -103,20 +109,29 @@ def extract(
     size: SizeOption = Size.ip,
     max_packets: MaxPackets = None,
     bpf_filter: Filter = None,
+    drop_duplicates: Annotated[
+        bool,
+        typer.Option(
+            "--drop-duplicates",
+            help="Leave out packets that were captured twice, on two interfaces say.",
+            rich_help_panel=_READ,
+        ),
+    ] = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace what is in the folder.")
+        bool, typer.Option("--overwrite", help="Replace what is there already.")
     ] = False,
     skip_unreadable: Skip = False,
     jobs: Jobs = 1,
     as_json: Json = False,
 ):
-    """Turn captures into tables of sessions, a Parquet file a capture.
+    """Turn captures into tables of sessions, a Parquet file a capture or one file for all.
 
-    Interrupted, it goes on where it stopped; captures that changed since are read anew.
+    Interrupted, a folder goes on where it stopped; captures that changed since are read anew.
     """
     from sktraffic.cli import _extract
 
     settings = _settings(idle_timeout, active_timeout, key, size, max_packets, bpf_filter)
+    settings["drop_duplicates"] = drop_duplicates
     _extract.run(captures, output, settings, overwrite, skip_unreadable, jobs, as_json)
 
 

@@ -21,7 +21,7 @@ from sktraffic.cli._train import held_out_scores, store
 from sktraffic.datasets import lab_captures, split_captures
 from sktraffic.persistence import load
 from sktraffic.pipeline import CaptureClassifier, make_estimator
-from sktraffic.pipeline._extract import data_hash, extract
+from sktraffic.pipeline._extract import data_hash
 from sktraffic.report import evaluate_captures, evaluation_report
 from sktraffic.report._page import comparison, overall
 
@@ -61,7 +61,7 @@ def run(output, model, cache, fresh, jobs, as_json):
         store(models[model], file, held_out_scores(own), {"split": split})
     page = output / "report.html"
     with _stage("report: feature scores, robustness, latency"):
-        sessions = extract(extractor, unseen, cache)
+        sessions, _ = extractor.extract(unseen, cache=cache)
         lead = LEAD.format(train=len(train), test=len(test))
         title = "sktraffic demo: what runs inside the encryption?"
         evaluation_report(
@@ -111,7 +111,7 @@ def _forget(cache):
 
 def _read(extractor, paths, cache, jobs):
     """Put the sessions of all captures into the cache, several captures at a time."""
-    extract(clone(extractor).set_params(n_jobs=jobs, progress=on_terminal()), paths, cache)
+    clone(extractor).set_params(n_jobs=jobs, progress=on_terminal()).extract(paths, cache=cache)
 
 
 @contextlib.contextmanager

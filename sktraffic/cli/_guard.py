@@ -2,12 +2,22 @@
 
 import functools
 import os
+import re
 import sys
 import warnings
 
 import typer
 
 DEBUG = "SKTRAFFIC_DEBUG"
+# parameters as messages name them -> options
+OPTIONS = (
+    (r"\bon_error='skip'", "--skip-unreadable"),
+    (r"\bbpf_filter=(?=['\"])", "--filter "),
+    (r"\bbpf_filter\b", "--filter"),
+    (r"\b(overwrite|drop_duplicates)=True", lambda found: f"--{found[1].replace('_', '-')}"),
+    (r"\bkey='five_tuple'", "--key five_tuple"),
+    (r"\b(idle_timeout|active_timeout|max_packets)\b", lambda f: f"--{f[1].replace('_', '-')}"),
+)
 
 
 def guarded(command):
@@ -44,7 +54,14 @@ def say(text):
 
 
 def _one_line(error):
-    return " ".join(str(error).split()) or type(error).__name__
+    return in_options(" ".join(str(error).split())) or type(error).__name__
+
+
+def in_options(text):
+    """Write what a message says of parameters in the words of the command line."""
+    for pattern, option in OPTIONS:
+        text = re.sub(pattern, option, text)
+    return text
 
 
 def _show(message, category, filename, lineno, file=None, line=None):

@@ -16,8 +16,9 @@ SUFFIXES = (".csv", ".parquet", ".jsonl", ".ndjson")
 
 
 def console():
-    """Return the console for results; wide enough for tables where nobody looks."""
-    return Console(width=None if sys.stdout.isatty() else 110, highlight=False, soft_wrap=False)
+    """Return the console for results; as wide as its tables where nobody looks."""
+    width = None if sys.stdout.isatty() else 10_000
+    return Console(width=width, highlight=False, soft_wrap=False)
 
 
 def on_terminal():
@@ -78,7 +79,7 @@ def check_suffix(path):
     """Raise unless a table can be written under this name."""
     if path.suffix.lower() not in SUFFIXES:
         raise ValueError(
-            f"{path} ends in {path.suffix or 'nothing'}; predictions are written as "
+            f"{path} ends in {path.suffix or 'nothing'}; tables are written as "
             f"{', '.join(SUFFIXES)}."
         )
 

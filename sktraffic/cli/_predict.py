@@ -1,6 +1,6 @@
 """``sktraffic predict``."""
 
-from sktraffic.capture._paths import capture_paths
+from sktraffic.capture import capture_paths
 from sktraffic.cli._evaluate import load_classifier
 from sktraffic.cli._output import check_suffix, on_terminal, print_json, print_table, write_table
 from sktraffic.report import classify_captures

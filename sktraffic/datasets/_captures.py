@@ -1,8 +1,5 @@
 """Labelled captures of the user's own to (X, y, groups)."""
 
-import dataclasses
-import hashlib
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,10 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
-from sktraffic.capture import SessionExtractor
-from sktraffic.capture._parts import part_name
-from sktraffic.capture._paths import COMPRESSED, SUFFIXES, capture_paths
-from sktraffic.sessions import concat, read_sessions
+from sktraffic.capture import SessionExtractor, capture_name, capture_paths, capture_stem
 
 
 def load_captures(
@@ -69,13 +63,11 @@ def load_captures(
     extractor = SessionExtractor() if extractor is None else extractor
     files = capture_paths(root)
     labels = {file: _label(label, file) for file in files}
-    if cache is None:
-        X = extractor.transform(files)
-    else:
-        X = through_cache(extractor, files, cache)
+    X, report = extractor.extract(files, cache=cache)
     group_of = {file: file if groups == "capture" else groups(file) for file in files}
-    y = X["capture"].map(labels).to_numpy()
-    side = X["capture"].map(group_of).to_numpy()
+    names = {file: capture_name(file) for file in files}
+    y = X["capture"].map({names[file]: labels[file] for file in files}).to_numpy()
+    side = X["capture"].map({names[file]: group_of[file] for file in files}).to_numpy()
     y, side = np.asarray(y.tolist()), np.asarray(side.tolist())
     if return_X_y:
         return X, y, side
@@ -85,7 +77,7 @@ def load_captures(
             "capture": files,
             "label": [labels[file] for file in files],
             "group": [group_of[file] for file in files],
-            "sessions": [int(counts.get(file, 0)) for file in files],
+            "sessions": [int(counts.get(names[file], 0)) for file in files],
         }
     )
     return Bunch(
@@ -94,7 +86,7 @@ def load_captures(
         groups=side,
         target_names=np.unique(captures["label"]),
         captures=captures,
-        report=extractor.report_,
+        report=report,
     )
 
 
@@ -102,12 +94,12 @@ def _label(label, file):
     if callable(label):
         found = label(file)
     elif isinstance(label, Mapping):
-        names = (file, os.path.basename(file), stem(file))
+        names = (file, os.path.basename(file), capture_stem(file))
         found = next((label[name] for name in names if name in label), None)
     elif label == "folder":
         found = Path(file).resolve().parent.name
     elif label == "stem":
-        found = stem(file)
+        found = capture_stem(file)
     else:
         raise ValueError(
             f"label is {label!r}; it must be 'folder', 'stem', a callable or a mapping."
@@ -118,28 +110,3 @@ def _label(label, file):
             "name and the name without extensions; a callable must not return None."
         )
     return found
-
-
-def stem(file):
-    """Return a capture's name without its extensions: ``a/b.pcap.gz`` is ``b``."""
-    name = os.path.basename(file)
-    for suffixes in (COMPRESSED, SUFFIXES):
-        name = next((name[: -len(s)] for s in suffixes if name.lower().endswith(s)), name)
-    return name
-
-
-def through_cache(extractor, files, cache):
-    """Read sessions from the cache's parts, which are written first where they are missing."""
-    settings = dataclasses.asdict(extractor._settings())
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
-    folder = Path(cache) / f"sessions-{digest}"
-    extractor.to_parquet(files, folder)
-    tables = []
-    for file in files:
-        part = folder / part_name(file)
-        if part.exists():  # a capture that on_error let pass has none
-            table = read_sessions(part).sort_values("session", ignore_index=True)
-            # the part may have been written under another spelling of the same path
-            table["capture"] = pd.Series(file, index=table.index, dtype=table["capture"].dtype)
-            tables.append(table)
-    return concat(tables)

@@ -12,9 +12,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from sktraffic.capture._messages import MessageReader
 from sktraffic.capture._packet_headers import Headers, PacketView, parse_headers
-from sktraffic.capture._vocabulary import MESSAGES
+from sktraffic.messages import MESSAGES, MessageReader
 from sktraffic.ragged import segment_sum
 from sktraffic.sessions import SCHEMA, from_arrow
 

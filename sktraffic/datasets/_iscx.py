@@ -5,7 +5,8 @@ import shutil
 import zipfile
 from pathlib import Path
 
-from sktraffic.datasets._captures import load_captures, stem
+from sktraffic.capture import capture_stem
+from sktraffic.datasets._captures import load_captures
 from sktraffic.datasets._public import (
     HEAD_FILE,
     Source,
@@ -182,7 +183,7 @@ def service_of(capture):
     >>> [service_of(name) for name in ("vpn_icq_chat1a.pcap", "scpUp3", "Torrent01.pcap")]
     ['Vpn_Chat', 'File', 'P2p']
     """
-    name = stem(str(capture)).lower()
+    name = capture_stem(str(capture)).lower()
     prefix = "Vpn_" if name.startswith("vpn_") else ""
     plain = name.removeprefix("vpn_")
     for kind, pattern in KINDS:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sktraffic.capture._paths import capture_paths
+from sktraffic.capture import capture_paths
 from sktraffic.datasets._captures import _label
 
 __all__ = ["find_captures", "split_captures"]

@@ -2,7 +2,8 @@
 
 import re
 
-from sktraffic.datasets._captures import load_captures, stem
+from sktraffic.capture import capture_stem
+from sktraffic.datasets._captures import load_captures
 from sktraffic.datasets._download import Remote
 from sktraffic.datasets._public import (
     HEAD_FILE,
@@ -206,5 +207,5 @@ def _names(path):
 
 def _class_of(path):
     """Class of a raw capture by its name, ``SMB-1.pcap`` say; None if it is of no class."""
-    name = re.sub(r"[-_]\d+$", "", stem(str(path)))
+    name = re.sub(r"[-_]\d+$", "", capture_stem(str(path)))
     return next((known for known in CLASSES if known.lower() == name.lower()), None)

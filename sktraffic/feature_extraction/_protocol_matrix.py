@@ -8,8 +8,8 @@ from typing import ClassVar
 import numpy as np
 
 from sktraffic._compat import Interval, StrOptions
-from sktraffic.capture._vocabulary import MESSAGES
 from sktraffic.feature_extraction._base import BaseSessionTransformer
+from sktraffic.messages import MESSAGES
 from sktraffic.ragged import offsets_to_rows, ragged_words
 
 __all__ = ["ProtocolMatrix", "count_codes", "message_names"]

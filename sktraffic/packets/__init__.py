@@ -4,6 +4,8 @@ Pure NumPy, no network library; every function takes all packets of a block at o
 """
 
 from sktraffic.packets._bytes import be16, be32, number_at, window
+from sktraffic.packets._clock import Clock
+from sktraffic.packets._duplicates import DuplicateFinder
 from sktraffic.packets._filter import PacketFilter, compile_filter
 from sktraffic.packets._headers import (
     ICMP,
@@ -15,10 +17,12 @@ from sktraffic.packets._headers import (
     parse_headers,
 )
 from sktraffic.packets._kinds import CAUSES, FOUND, LATER_FRAGMENT, TUNNEL_FRAGMENT
+from sktraffic.packets._layout import SessionBuilder, address_text
 from sktraffic.packets._link import find_ip
 from sktraffic.packets._link_types import link_name
 from sktraffic.packets._read import PacketReader, read_packets, read_records
 from sktraffic.packets._records import FileFacts, RecordBlock, capture_format
+from sktraffic.packets._sessions import PacketSessions, SessionTracker
 from sktraffic.packets._table import NO_TIME, PacketTable
 from sktraffic.packets._tunnels import TUNNELS
 
@@ -34,11 +38,17 @@ __all__ = [
     "TUNNELS",
     "TUNNEL_FRAGMENT",
     "UDP",
+    "Clock",
+    "DuplicateFinder",
     "FileFacts",
     "PacketFilter",
     "PacketReader",
+    "PacketSessions",
     "PacketTable",
     "RecordBlock",
+    "SessionBuilder",
+    "SessionTracker",
+    "address_text",
     "be16",
     "be32",
     "capture_format",

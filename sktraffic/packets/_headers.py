@@ -7,8 +7,8 @@ from sktraffic.packets._table import PacketTable
 
 __all__ = ["ICMP", "ICMPV6", "SCTP", "TCP", "UDP", "extension_headers", "parse_headers"]
 
-ICMP, TCP, UDP, DCCP, GRE, ESP, AH, ICMPV6, SCTP, UDP_LITE = (
-    1, 6, 17, 33, 47, 50, 51, 58, 132, 136,
+IGMP, ICMP, TCP, UDP, DCCP, GRE, ESP, AH, ICMPV6, SCTP, UDP_LITE = (
+    2, 1, 6, 17, 33, 47, 50, 51, 58, 132, 136,
 )  # fmt: skip
 FRAGMENT, NO_NEXT_HEADER = 44, 59
 # what is stepped over: hop-by-hop, routing, fragment, destination options, mobility, host
@@ -234,6 +234,8 @@ def _read_transport(table, words, broken):
     table.transport_header_size = size.astype(np.int32)
     table.payload_size = np.maximum(table.transport_size - size, 0)
     table.payload = np.minimum(table.transport + size, table.stop)
+    if (protocol == IGMP).any():
+        _read_igmp(table)
     rows = np.flatnonzero(~ok | broken | (table.fragment == 2))
     if len(rows):
         _correct(table, rows, ports, tcp, room, least, broken)
@@ -244,6 +246,13 @@ def _read_transport(table, words, broken):
     shorter = shorter[table.transport_header_size[shorter] > 0]
     table.stop[shorter] = ends[shorter]
     np.minimum(table.payload, table.stop, out=table.payload)
+
+
+def _read_igmp(table):
+    """Take IGMP's messages for headers: they are of any length, and nothing follows."""
+    rows = np.flatnonzero(table.protocol == IGMP)
+    table.transport_header_size[rows] = table.transport_size[rows]
+    table.payload_size[rows], table.payload[rows] = 0, table.stop[rows]
 
 
 def _correct(table, rows, ports, tcp, room, least, broken):

@@ -22,7 +22,7 @@ from sktraffic.capture import CaptureWarning, SessionExtractor
 from sktraffic.pipeline import _incremental
 from sktraffic.pipeline._decisions import decide, describe
 from sktraffic.pipeline._defaults import default_estimator
-from sktraffic.pipeline._extract import combine, data_hash, extract, one_path_each
+from sktraffic.pipeline._extract import combine, data_hash, one_path_each
 from sktraffic.pipeline._stream import DecisionStream
 
 
@@ -63,7 +63,7 @@ class CaptureClassifier(ClassifierMixin, BaseEstimator):
     estimator_ : classifier
         Fitted.
     extractor_ : SessionExtractor
-        The one in use; its `report_` tells what the latest call read.
+        The one in use.
     classes_ : ndarray of shape (n_classes,)
         Labels, sorted.
     class_prior_ : ndarray of shape (n_classes,)
@@ -164,7 +164,7 @@ class CaptureClassifier(ClassifierMixin, BaseEstimator):
         if not len(X):
             raise ValueError(
                 f"None of the {len(files)} captures has a session to learn from; "
-                "extractor_.report_ says what was read."
+                "extractor_.extract(paths) gives a report of what is in them."
             )
         groups = np.asarray(files, dtype=object)[capture]
         self.estimator_.fit(X, labels[capture], **group_params(self.estimator_, groups.astype(str)))
@@ -335,7 +335,7 @@ class CaptureClassifier(ClassifierMixin, BaseEstimator):
         self.class_prior_ = counts["captures"].to_numpy() / counts["captures"].sum()
 
     def _read(self, paths):
-        return extract(self.extractor_, paths, self.cache)
+        return self.extractor_.extract(paths, cache=self.cache)[0]
 
     def _sessions(self, files):
         """Return the sessions of files and which file each belongs to."""

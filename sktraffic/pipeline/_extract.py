@@ -1,4 +1,4 @@
-"""Captures named by a user to sessions, through a cache where there is one."""
+"""Captures as samples: one file each, and what names a set of them."""
 
 import hashlib
 import os
@@ -6,8 +6,6 @@ import os
 import numpy as np
 
 from sktraffic.capture import CaptureError
-from sktraffic.capture._paths import capture_paths
-from sktraffic.datasets._captures import through_cache
 
 
 def one_path_each(paths):
@@ -30,13 +28,6 @@ def one_path_each(paths):
         if not os.path.exists(file):
             raise CaptureError(f"There is no file {file}.")
     return files
-
-
-def extract(extractor, paths, cache):
-    """Return the session table of captures; read from the cache where they are unchanged."""
-    if cache is None:
-        return extractor.transform(paths)
-    return through_cache(extractor, capture_paths(paths), cache)
 
 
 def data_hash(files, labels):

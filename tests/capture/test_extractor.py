@@ -175,16 +175,15 @@ def test_key_capture_keeps_rows(real, small_capture, tmp_path):
 def test_a_filter_leaves_the_rest_out(real, sessions):
     """A filter of libpcap; the report counts what it hid; times keep their resolution."""
     extractor = SessionExtractor(bpf_filter="udp port 53")
-    X = extractor.transform(real)
+    X, report = extractor.extract(real)
     wanted = sessions[
         (sessions["protocol"] == 17) & ((sessions["src_port"] == 53) | (sessions["dst_port"] == 53))
     ]
     names = ["start", "src_ip", "dst_ip", "packet_count", "total_bytes", "duration"]
     assert X[names].to_numpy().tolist() == wanted[names].to_numpy().tolist()
-    report = extractor.report_.iloc[0]
+    report = report.iloc[0]
     assert report["session_packets"] == wanted["packet_count"].sum()
-    assert report["filtered"] == report["packets"] - report["session_packets"] - report["not_ip"]
-    assert report["time_resolution"] == "file"
+    assert report["filtered"] == report["records"] - report["session_packets"] - report["not_ip"]
     nothing = SessionExtractor(bpf_filter="udp port 9").transform(real)
     assert len(nothing) == 0
     assert nothing.dtypes.equals(X.dtypes)
@@ -201,24 +200,34 @@ def test_timeouts_cut_sessions(small_capture):
 
 
 def test_the_report_accounts_for_every_record(tmp_path, craft):
-    """Packets, not IP, ignored, truncated, backwards: each record is somewhere."""
+    """Packets, not IP, cut, truncated, backwards: each record is somewhere."""
     udp = craft.ethernet(craft.udp(b"x" * 40))
     later_fragment = bytearray(craft.ethernet(craft.udp(b"y" * 40)))
     later_fragment[14 + 6 : 14 + 8] = b"\x00\x20"
     frames = [(10, 0, udp), (11, 0, bytes(60)), (9, 0, udp), (12, 0, udp, 400),
-              (13, 0, bytes(later_fragment))]  # fmt: skip
+              (13, 0, bytes(later_fragment)), (14, 0, udp[:30])]  # fmt: skip
     path = tmp_path / "x.pcap"
     path.write_bytes(craft.pcap(frames) + b"tail")
-    extractor = SessionExtractor()
-    with pytest.warns(CaptureWarning, match=r"last record is cut; 4 bytes .* behind 5 whole"):
-        X = extractor.transform(path)
-    report = extractor.report_.iloc[0]
-    assert report[["packets", "not_ip", "ignored", "session_packets", "filtered"]].tolist() == [
-        5, 1, 1, 3, 0,
-    ]  # fmt: skip
-    assert report[["truncated", "backwards", "unread_bytes"]].tolist() == [1, 1, 4]
-    assert X["packet_count"].tolist() == [3]
-    assert list(X["packet_time"][0]) == [0, 0, 2]
+    names = ["records", "not_ip", "cut_header", "later_fragment", "session_packets", "filtered",
+             "truncated", "backwards", "unread_bytes"]  # fmt: skip
+    for joined in (True, False):
+        extractor = SessionExtractor(join_fragments=joined, max_packets=2)
+        with pytest.warns(CaptureWarning, match=r"last record is cut; 4 bytes .* behind 6 whole"):
+            X, report = extractor.extract(path)
+        lost = [1, 1, 0, 3, 1] if joined else [1, 1, 1, 2, 1]
+        assert report.loc[0, names].tolist() == [6, *lost, 1, 1, 4]
+        assert X["packet_count"].tolist() == ([2, 1] if joined else [2])
+        assert list(X["packet_time"][0]) == [0, 0]
+
+
+def test_a_record_that_is_lost_is_an_error(small_capture, monkeypatch):
+    """The sum is checked at the end of every read: a fault is told, not kept."""
+    monkeypatch.setattr(
+        "sktraffic.packets._layout.SessionBuilder.add",
+        lambda self, table, *args: (self._begin(table, args[0]), len(table))[1],
+    )
+    with pytest.raises((RuntimeError, TypeError)):
+        SessionExtractor(n_dissections=0).transform(small_capture)
 
 
 @pytest.mark.parametrize("on_error", ["raise", "warn", "skip"])
@@ -234,10 +243,10 @@ def test_what_happens_to_a_capture_that_cannot_be_read(small_capture, tmp_path, 
             with pytest.raises(CaptureError, match=r"notes\.pcap is neither pcap nor pcapng"):
                 extractor.transform(paths)
             return
-        X = extractor.transform(paths)
+        X, report = extractor.extract(paths)
     assert len(X) == 2
     assert [issubclass(w.category, CaptureWarning) for w in caught] == [True] * (on_error == "warn")
-    errors = extractor.report_["error"].tolist()
+    errors = report["error"].tolist()
     assert "notes.pcap" in errors[0]
     assert pd.isna(errors[1])
 
@@ -246,7 +255,9 @@ def test_a_capture_without_ip_is_refused_with_its_link_type(tmp_path, craft):
     """The error counts the frames and says what to do."""
     path = tmp_path / "arp.pcap"
     path.write_bytes(craft.pcap([(1, 0, bytes(60))] * 3))
-    with pytest.raises(CaptureError, match=r"no IP packet \(3 frames, link type Ethernet \(1\)\)"):
+    with pytest.raises(
+        CaptureError, match=r"no IP packet \(3 frames, link type Ethernet \(1\); 3 not_ip"
+    ):
         SessionExtractor().transform(path)
 
 
@@ -260,12 +271,12 @@ def test_permissions_are_respected(small_capture):
 
 def test_an_unreadable_file_is_an_error(small_capture, monkeypatch):
     """The system's refusal is passed on, as for a file without permission."""
-    import sktraffic.capture._paths as paths
+    import sktraffic.packets._open as opening
 
     def refuse(*args, **kwargs):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(paths, "open", refuse, raising=False)
+    monkeypatch.setattr(opening, "open", refuse, raising=False)
     with pytest.raises(CaptureError, match=r"cannot be opened: Permission denied\. Check its"):
         SessionExtractor().transform(small_capture)
 
@@ -300,7 +311,7 @@ def test_the_caller_is_left_alone(small_capture, tmp_path, monkeypatch):
     assert after == before
     assert paths == [str(small_capture)]
     assert signal.getsignal(signal.SIGINT) is handler
-    assert not [c for c in process.children() if "_nfstream.py" in " ".join(c.cmdline())]
+    assert not [c for c in process.children() if "_ndpi.py" in " ".join(c.cmdline())]
 
 
 def test_progress_goes_to_standard_error(small_capture, capsys):
@@ -318,7 +329,10 @@ def test_it_is_an_estimator(small_capture):
     """Clones, parameters, feature names, a table whatever the output setting."""
     extractor = SessionExtractor(idle_timeout=7)
     assert clone(extractor).get_params() == extractor.get_params()
-    assert extractor.fit(small_capture) is extractor
+    before = dict(vars(extractor))
+    assert extractor.fit(X=small_capture, y=None) is extractor
+    extractor.transform(X=small_capture)
+    assert vars(extractor) == before
     assert extractor.get_feature_names_out().tolist() == SCHEMA.names
     pipe = make_pipeline(extractor).set_output(transform="pandas")
     assert isinstance(pipe.fit_transform(small_capture), pd.DataFrame)

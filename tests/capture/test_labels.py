@@ -14,7 +14,7 @@ from sktraffic.capture._heads import FILE_HEADER, LANES, Heads
 from sktraffic.capture._labels import Labeller
 from sktraffic.packets import PacketTable, parse_headers, read_packets
 from sktraffic.sessions import LABELS
-from tests.capture._build import ip4, ip6, tcp4, udp, udp4
+from tests.messages._build import ip4, ip6, tcp4, udp, udp4
 
 
 def question(name):

@@ -10,6 +10,9 @@ import pytest
 
 from sktraffic.capture import SessionExtractor
 
+# copies of packets and jumping clocks are told of some of these captures
+pytestmark = pytest.mark.filterwarnings("ignore::sktraffic.capture.CaptureWarning")
+
 # ndpi/pcap holds shortened captures under these names: nfstream's tables were made from longer ones
 OTHER_CAPTURE = {
     "chrome.pcap", "firefox.pcap", "netflix.pcap", "ookla.pcap", "pinterest.pcap", "reddit.pcap",
@@ -17,14 +20,24 @@ OTHER_CAPTURE = {
 }  # fmt: skip
 # its clock says the year 152,000, which no nanosecond since 1970 can say
 WRONG_CLOCK = {"dhcp_big_endian.pcapng", "dhcp_little_endian.pcapng"}
-SETTINGS = {"size": "frame", "messages": False, "n_bytes": 0}
+SETTINGS = {"size": "frame", "messages": False, "n_bytes": 0, "join_fragments": False}
+TUNNEL = "nfstream does not look into this tunnel"
+# what nfstream sees otherwise, and why
+DIFFERENT = {
+    "ajp.pcap": TUNNEL,
+    "capwap.pcap": TUNNEL,
+    "teredo.pcap": TUNNEL,
+    "anydesk-2.pcap": "nfstream passes over packets whose length field segmentation offload left 0",
+    "fuzz-2021-06-07-c6c72a0a56.pcap": "a frame of 4 GB: nfstream takes 16 bits of that",
+}
 SCRIPT = """
 import json, sys
 from nfstream import NFStreamer
 for path in sys.argv[1:]:
     print(json.dumps(sorted(
-        [f.src_ip, f.dst_ip, f.src_port, f.dst_port, f.protocol, f.bidirectional_packets,
-         f.bidirectional_bytes, f.bidirectional_first_seen_ms, f.bidirectional_last_seen_ms]
+        [sorted([[f.src_ip, f.src_port], [f.dst_ip, f.dst_port]]), f.protocol,
+         f.bidirectional_packets, f.bidirectional_bytes, f.bidirectional_first_seen_ms,
+         f.bidirectional_last_seen_ms]
         for f in NFStreamer(source=path, n_meters=1))))
 """
 
@@ -60,19 +73,22 @@ def test_all_expected_tables_of_nfstream(traffic_data, capsys):
         expected = sorted(
             (int(row["bidirectional_packets"]), int(row["bidirectional_bytes"])) for row in rows
         )
+        if capture.name in DIFFERENT:
+            continue
         ours = found[str(capture)]
         got = sorted(zip(ours["packet_count"], ours["total_bytes"], strict=True))
         assert got == expected, capture.name
         equal += 1
     with capsys.disabled():
         print(f"\nnfstream's expected tables: {equal} of {len(pairs)} equal")
-    assert equal == 219
+    assert (equal, len(pairs)) == (219 - len(DIFFERENT), 219)
 
 
 def test_first_and_last_times_are_nfstreams(traffic_data, capsys):
     """Times, addresses and ports equal those of a plain run, on every fourth capture.
 
-    nfstream's expected tables hold no times, so the times come from nfstream run on its own.
+    nfstream's expected tables hold no times, so the times come from nfstream run on its own. Which
+    end is the source is another matter: there the first sender, here the client.
     """
     captures = [str(c) for _, c in _pairs(traffic_data) if c.name not in WRONG_CLOCK][::4]
     done = subprocess.run(
@@ -83,9 +99,10 @@ def test_first_and_last_times_are_nfstreams(traffic_data, capsys):
     sessions = 0
     for capture, line in zip(captures, done.stdout.splitlines(), strict=True):
         ours = X[X["capture"] == capture]
-        names = ["src_ip", "dst_ip", "src_port", "dst_port", "protocol", "packet_count"]
-        columns = [ours[name] for name in [*names, "total_bytes"]]
-        got = sorted([list(row) for row in zip(*columns, *_milliseconds(ours), strict=True)])
+        ends = zip(ours["src_ip"], ours["src_port"], ours["dst_ip"], ours["dst_port"], strict=True)
+        ends = [sorted([[a, b], [c, d]]) for a, b, c, d in ends]
+        columns = [ours[name] for name in ["protocol", "packet_count", "total_bytes"]]
+        got = sorted([list(row) for row in zip(ends, *columns, *_milliseconds(ours), strict=True)])
         assert got == json.loads(line), capture
         sessions += len(got)
     with capsys.disabled():

@@ -10,7 +10,7 @@ import warnings
 import pyarrow.parquet as pq
 import pytest
 
-from sktraffic.capture import CaptureError, SessionExtractor, _assemble
+from sktraffic.capture import CaptureError, SessionExtractor
 from sktraffic.capture._parts import part_name, read_note
 from sktraffic.sessions import read_sessions, to_arrow
 
@@ -43,7 +43,7 @@ def test_parts_hold_what_transform_gives(captures, tmp_path):
     assert report["sessions"].tolist() == [1] * 5
     note = read_note(tmp_path / "parts" / part_name(captures[0]))
     assert note["settings"]["idle_timeout"] == 9
-    assert note["report"]["packets"] == 2
+    assert note["report"]["records"] == 2
     assert sorted(os.listdir(tmp_path / "parts")) == sorted(map(part_name, captures))
 
 
@@ -70,7 +70,7 @@ def test_what_is_there_is_not_read_again(captures, tmp_path):
         if os.stat(folder / part_name(path)).st_mtime_ns != times[part_name(path)]
     ]  # fmt: skip
     assert changed == [captures[1], captures[2]]
-    assert again["packets"].tolist() == [2, 2, 1, 2, 2]
+    assert again["records"].tolist() == [2, 2, 1, 2, 2]
     assert again["capture"].tolist() == whole["capture"].tolist()
 
 
@@ -111,16 +111,16 @@ def test_a_capture_that_fails_leaves_no_part(captures, tmp_path):
 
 KILLED = """
 import json, sys, time
-from sktraffic.capture import SessionExtractor, _parts
-real = _parts.read_capture
-def slow(path, settings, report):
-    for table in real(path, settings, report):
+from sktraffic.capture import SessionExtractor, _tasks
+real = _tasks.read_capture
+def slow(path, *args):
+    for table in real(path, *args):
         yield table
         if "run 2" in path:
             print("writing", flush=True)
             time.sleep(60)
-_parts.read_capture = slow
-SessionExtractor().to_parquet(json.loads(sys.argv[1]), sys.argv[2])
+_tasks.read_capture, _tasks.MOST_CAPTURES = slow, 1
+SessionExtractor(n_dissections=0).to_parquet(json.loads(sys.argv[1]), sys.argv[2])
 """
 
 
@@ -137,7 +137,7 @@ def test_a_killed_run_is_gone_on_with(captures, tmp_path):
     assert len([name for name in left if name.endswith(".parquet")]) == 2
     assert [name for name in left if name.endswith(".tmp")]
     before = {name: os.stat(folder / name).st_mtime_ns for name in left}
-    SessionExtractor().to_parquet(captures, folder)
+    SessionExtractor(n_dissections=0).to_parquet(captures, folder)
     assert sorted(os.listdir(folder)) == sorted(map(part_name, captures))
     whole = part_name(captures[0])
     assert os.stat(folder / whole).st_mtime_ns == before[whole]
@@ -148,8 +148,8 @@ def test_streaming_gives_what_reading_at_once_gives(traffic_data, tmp_path, monk
     """Sessions leave the store in pieces as they end; together they are the same table."""
     capture = traffic_data / "iot_devices" / "HueSwitch" / "Setup-A-1-STA.pcap"
     X = SessionExtractor(idle_timeout=2).transform(capture)
-    monkeypatch.setattr(_assemble, "ENOUGH", 10)
-    monkeypatch.setattr("sktraffic.capture._read.BATCH_PACKETS", 100)
+    monkeypatch.setattr("sktraffic.packets._layout.ENOUGH", 10)
+    monkeypatch.setattr("sktraffic.packets._read.ROWS", 100)
     SessionExtractor(idle_timeout=2).to_parquet(capture, tmp_path)
     groups = pq.ParquetFile(next(tmp_path.iterdir())).num_row_groups
     assert by_session(read_sessions(tmp_path)) == by_session(X)

@@ -1,13 +1,10 @@
 """What a user names, and what is found there."""
 
-import bz2
-import gzip
-import lzma
+import os
 
 import pytest
 
-from sktraffic.capture import CaptureError
-from sktraffic.capture._paths import capture_paths, plain_file
+from sktraffic.capture import CaptureError, capture_name, capture_paths
 
 
 @pytest.fixture
@@ -64,47 +61,9 @@ def test_a_capture_named_twice_is_refused(folder):
         capture_paths([folder, folder / "b.pcap"])
 
 
-def _zstd(data):
-    return pytest.importorskip("zstandard", reason="needs the extra zstd").compress(data)
-
-
-@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress, _zstd])
-def test_compressed_files_are_unpacked_whatever_their_name(small_capture, tmp_path, compress):
-    """The copy has the original's bytes and is gone afterwards."""
-    packed = tmp_path / "packed.pcap"
-    packed.write_bytes(compress(small_capture.read_bytes()))
-    with plain_file(packed) as copy:
-        assert copy != packed
-        with open(copy, "rb") as file:
-            assert file.read() == small_capture.read_bytes()
-    with pytest.raises(FileNotFoundError):
-        open(copy, "rb")
-
-
-def test_a_plain_file_is_its_own_copy(small_capture):
-    """Nothing is copied without need."""
-    with plain_file(small_capture) as path:
-        assert path == small_capture
-
-
-def test_a_cut_archive_gives_what_can_be_unpacked(small_capture, tmp_path, rng):
-    """The beginning of a cut gzip file is read; one that gives nothing is an error."""
-    data = small_capture.read_bytes() + rng.bytes(300_000)
-    packed = gzip.compress(data)
-    path = tmp_path / "cut.pcap.gz"
-    path.write_bytes(packed[:200_000])
-    with plain_file(path) as copy, open(copy, "rb") as file:
-        part = file.read()
-    assert 100_000 < len(part) < len(data)
-    assert data.startswith(part)
-    path.write_bytes(packed[:12])
-    with pytest.raises(CaptureError, match=r"cut\.pcap\.gz is compressed \(gz\) and damaged"):
-        with plain_file(path):
-            pass
-
-
-def test_a_file_that_cannot_be_opened_is_named(tmp_path):
-    """The system's reason is passed on."""
-    with pytest.raises(CaptureError, match=r"x\.pcap cannot be opened: No such file"):
-        with plain_file(tmp_path / "x.pcap"):
-            pass
+def test_odd_sources_are_names_too(tmp_path):
+    """Standard input, and a file whose name is no text."""
+    odd = tmp_path / os.fsdecode(b"latin1-\xe9.pcap")
+    odd.touch()
+    assert capture_paths(["-", odd]) == ["-", str(odd)]
+    assert capture_name(odd).endswith("latin1-\\xe9.pcap")

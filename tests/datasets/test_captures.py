@@ -79,14 +79,14 @@ def test_the_cache_gives_the_same_table(root, tmp_path, monkeypatch):
         raise AssertionError("a capture was read")
 
     with monkeypatch.context() as patch:
-        patch.setattr("sktraffic.capture._parts.read_capture", refuse)
+        patch.setattr("sktraffic.capture._tasks.read_capture", refuse)
         again = load_captures(root, cache=cache)
         assert to_arrow(again.data).to_pylist() == to_arrow(first.data).to_pylist()
         with pytest.raises(AssertionError, match="was read"):
             load_captures(root, cache=cache, extractor=SessionExtractor(size="frame"))
     os.utime(root / "b" / "z", (1, 1))
     with monkeypatch.context() as patch:
-        patch.setattr("sktraffic.capture._parts.read_capture", refuse)
+        patch.setattr("sktraffic.capture._tasks.read_capture", refuse)
         with pytest.raises(AssertionError, match="was read"):
             load_captures(root, cache=cache)
 

@@ -7,8 +7,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from sktraffic.capture._vocabulary import MESSAGES
 from sktraffic.feature_extraction import ProtocolMatrix, SessionFeatures, SessionStatistics
+from sktraffic.messages import MESSAGES
 from sktraffic.ragged import list_column
 
 

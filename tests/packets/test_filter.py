@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sktraffic.packets import PacketFilter, PacketTable, compile_filter, read_packets
-from tests.capture._build import ip4, ip6, tcp, tcp4, udp, udp4
 from tests.capture.craft import Craft
+from tests.messages._build import ip4, ip6, tcp, tcp4, udp, udp4
 
 FILTERS = """
 tcp port 443

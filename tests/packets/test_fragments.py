@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from sktraffic.packets import NO_TIME, PacketTable, _read, read_packets
-from tests.capture._build import ip4, ip6, udp
 from tests.capture.craft import Craft
+from tests.messages._build import ip4, ip6, udp
 
 
 def fragments4(datagram, protocol=17, size=64, identifier=7, **ends):

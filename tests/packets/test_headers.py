@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sktraffic.packets import SCTP, TCP, UDP, PacketTable, parse_headers
-from tests.capture._build import ip4, ip6, tcp, udp
+from tests.messages._build import ip4, ip6, tcp, udp
 
 FIELDS = [name for name in vars(PacketTable.blank(0)) if name not in ("data", "record", "time")]
 EXTENSIONS = (0, 43, 44, 51, 60, 135, 139, 140)

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sktraffic.packets import TUNNELS, PacketTable, read_packets
-from tests.capture._build import ip4, ip6, tcp, udp
 from tests.capture.craft import Craft
+from tests.messages._build import ip4, ip6, tcp, udp
 
 # a conversation of two hosts, a packet each way
 THERE = ip4(tcp(b"request", ports=(40000, 443)), 6, source=101, target=102)

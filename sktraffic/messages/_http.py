@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from sktraffic.capture._headers import window
-from sktraffic.capture._streams import OPEN
-from sktraffic.capture._vocabulary import CODES
+from sktraffic.messages._streams import OPEN
+from sktraffic.messages._vocabulary import CODES
+from sktraffic.packets import window
 
 __all__ = ["find_http_records"]
 

@@ -8,12 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sktraffic.capture._headers import read_headers, window
-from sktraffic.capture._messages import MessageReader
-from sktraffic.capture._streams import SessionStates
-from sktraffic.capture._vocabulary import MESSAGES
-from tests.capture._build import handshake, ip4, ip6, record, tcp, tcp4, udp, udp4
-from tests.capture._packets import Packets, load
+from sktraffic.messages import MESSAGES, MessageReader
+from sktraffic.messages._streams import SessionStates
+from sktraffic.packets import PacketSessions, parse_headers, window
+from tests.messages._build import handshake, ip4, ip6, record, tcp, tcp4, udp, udp4
+from tests.messages._packets import Packets, load
 
 DATA = "TCP: Data"
 
@@ -333,16 +332,6 @@ def test_real_captures_may_be_cut_anywhere(traffic_data, name):
     np.testing.assert_array_equal(np.concatenate(parts), packets.read(MessageReader()))
 
 
-@pytest.mark.parametrize(
-    ("offsets", "session", "direction"),
-    [([0, 5], [1, 2], [1, 1]), ([0, 5, 99], [1, 2], [1, 1]), ([5, 0], [1], [1])],
-)
-def test_arrays_that_do_not_belong_together_are_refused(offsets, session, direction):
-    """The error says which numbers do not fit."""
-    with pytest.raises(ValueError, match="offsets"):
-        MessageReader().read(np.zeros(20, np.uint8), offsets, session, direction)
-
-
 def test_window_stays_inside_the_slice():
     """Rows equal plain slicing with zeros behind the end, wherever the slices lie."""
     rng = np.random.default_rng(0)
@@ -394,13 +383,13 @@ def test_garbage_gives_valid_codes(packets):
     offsets = np.concatenate([[0], np.cumsum([len(p) for p in packets])]).astype(np.int64)
     n = len(packets)
     session, direction = np.arange(n) // 3, np.where(np.arange(n) % 2, 1, -1)
-    codes = MessageReader().read(data, offsets, session, direction)
+    table = parse_headers(data, offsets[:-1], offsets[1:])
+    codes = MessageReader().read(table, PacketSessions.given(table, session, direction))
     assert codes.shape == (n,)
     assert ((codes >= 0) & (codes < len(MESSAGES))).all()
-    headers = read_headers(data, offsets)
-    for place in (headers.transport, headers.payload, headers.stop):
+    for place in (table.transport, table.payload, table.stop):
         assert ((place >= offsets[:-1]) & (place <= offsets[1:])).all()
-    assert (headers.payload <= headers.stop).all()
+    assert (table.payload <= table.stop).all()
 
 
 @settings(max_examples=60, deadline=None)

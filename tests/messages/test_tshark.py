@@ -8,14 +8,14 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from sktraffic.capture._messages import MessageReader
-from sktraffic.capture._vocabulary import (
+from sktraffic.messages import (
     MESSAGE_PROTOCOL,
     MESSAGE_PROTOCOLS,
     MESSAGES,
+    MessageReader,
     normalise_messages,
 )
-from tests.capture._packets import load
+from tests.messages._packets import load
 
 # A batch size that is no divisor of anything, so that sessions are cut by batches.
 BATCH = 997

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from sktraffic.capture._headers import be16, window
-from sktraffic.capture._vocabulary import CODES
+from sktraffic.messages._vocabulary import CODES
+from sktraffic.packets import be16, window
 
 __all__ = ["dhcp_codes", "dhcpv6_codes", "dns_codes", "llmnr_codes", "mdns_codes", "nbns_codes"]
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from sktraffic.capture._headers import be16, be32, window
-from sktraffic.capture._vocabulary import CODES
+from sktraffic.messages._vocabulary import CODES
+from sktraffic.packets import be16, be32, window
 
 __all__ = ["dtls_codes", "find_tls_records", "looks_like_tls", "split_heads", "tls_codes"]
 
@@ -104,13 +104,14 @@ def _handshake_codes(heads, length, captured):
     return np.where(retry, _TLS["Hello Retry Request"], codes)
 
 
-def find_tls_records(data, offsets, payload, stop, wanted):
+def find_tls_records(data, start, payload, stop, wanted):
     """Find every place in the wanted packets' payload that looks like a TLS record head.
 
     Parameters
     ----------
     data : ndarray of shape (n_bytes,), uint8
-    offsets : ndarray of shape (n_packets + 1,)
+    start : ndarray of shape (n_packets,), int64
+        Where each packet begins, rising.
     payload, stop : ndarray of shape (n_packets,)
     wanted : ndarray of shape (n_packets,), bool
 
@@ -120,7 +121,7 @@ def find_tls_records(data, offsets, payload, stop, wanted):
         Packet, position of the head in `data`, the record's length with its head, its message.
     """
     place = _possible_heads(data)
-    packet = np.searchsorted(offsets, place, side="right") - 1
+    packet = np.searchsorted(start, place, side="right") - 1
     inside = wanted[packet] & (place >= payload[packet]) & (place + 5 <= stop[packet])
     packet, place = packet[inside], place[inside]
     heads = window(data, place, stop[packet], HEAD)

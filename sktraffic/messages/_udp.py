@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from sktraffic.capture._headers import be16, be32
-from sktraffic.capture._messages_names import (
+from sktraffic.messages._names import (
     dhcp_codes,
     dhcpv6_codes,
     dns_codes,
@@ -12,8 +11,9 @@ from sktraffic.capture._messages_names import (
     nbns_codes,
     question_types,
 )
-from sktraffic.capture._messages_tls import dtls_codes
-from sktraffic.capture._vocabulary import CODES
+from sktraffic.messages._tls import dtls_codes
+from sktraffic.messages._vocabulary import CODES
+from sktraffic.packets import be16, be32
 
 __all__ = ["QUIC", "looks_like_stun", "ntp_codes", "quic_codes", "stun_codes", "udp_codes"]
 
@@ -155,8 +155,8 @@ _NAMERS = {_DNS: dns_codes, _MDNS: mdns_codes, _LLMNR: llmnr_codes, _NBNS: nbns_
 
 def udp_codes(batch, packets, codes):
     """Name datagrams of well-known ports in place; returns the packets that are left."""
-    headers = batch.headers
-    source, target = headers.src_port[packets], headers.dst_port[packets]
+    table = batch.table
+    source, target = table.src_port[packets], table.dst_port[packets]
     low, high = np.minimum(source, target), np.maximum(source, target)
     kind = np.where(_PORT_KIND[low] > 0, _PORT_KIND[low], _PORT_KIND[high])
     for number in np.unique(kind[kind > 0]).tolist():
@@ -164,7 +164,7 @@ def udp_codes(batch, packets, codes):
         if number == _NTP_PORT:
             codes[rows] = ntp_codes(batch.heads(rows, 1))
         else:
-            codes[rows] = _NAMERS[number](batch.data, headers.payload[rows], headers.stop[rows])
+            codes[rows] = _NAMERS[number](batch.data, table.payload[rows], table.stop[rows])
     return packets[kind == 0]
 
 
@@ -181,9 +181,9 @@ def read_datagrams(batch, packets, codes):
     packets = udp_codes(batch, packets, codes)
     if not len(packets):
         return
-    headers = batch.headers
-    heads, length = batch.heads(packets), headers.payload_length[packets]
-    source, target = headers.src_port[packets], headers.dst_port[packets]
+    table = batch.table
+    heads, length = batch.heads(packets), batch.length[packets]
+    source, target = table.src_port[packets], table.dst_port[packets]
     named = _classic_stun(heads, length, (source == 3478) | (target == 3478))
     dtls = dtls_codes(heads, length)
     named = np.where(dtls >= 0, dtls, named)
@@ -225,7 +225,7 @@ def _foreign_dns(batch, packets, heads, length, named):
     likely &= ((flags & 0x0040) == 0) & (be16(heads, 10) <= 32) & (heads[:, 12] < 64)
     rows = np.flatnonzero(likely & (named < 0))
     if len(rows):
-        start, stop = batch.headers.payload[packets[rows]], batch.headers.stop[packets[rows]]
+        start, stop = batch.table.payload[packets[rows]], batch.table.stop[packets[rows]]
         kind = question_types(batch.data, start, stop)
         rows, start, stop = (part[(kind > 0) & (kind < 261)] for part in (rows, start, stop))
         named = named.copy()

@@ -22,7 +22,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sktraffic.capture._message_kinds import KINDS
+from sktraffic.messages._kinds import KINDS
 
 __all__ = [
     "CODES",
@@ -151,7 +151,7 @@ def normalise_messages(protocol, info, transport=None):
 
     Examples
     --------
-    >>> from sktraffic.capture._vocabulary import MESSAGES, normalise_messages
+    >>> from sktraffic.messages import MESSAGES, normalise_messages
     >>> codes = normalise_messages(["TLSv1.2", "DNS"], ["Server Hello, Certificate",
     ...                                                 "Standard query 0x1a2b AAAA example.org"])
     >>> [MESSAGES[code] for code in codes]

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sktraffic.capture._vocabulary import (
+from sktraffic.messages import (
     CODES,
     MESSAGE_PROTOCOL,
     MESSAGE_PROTOCOLS,

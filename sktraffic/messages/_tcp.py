@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from sktraffic.capture._headers import be16, be32, window
-from sktraffic.capture._messages_names import dns_codes
-from sktraffic.capture._messages_tls import looks_like_tls
-from sktraffic.capture._messages_udp import looks_like_stun, stun_codes
-from sktraffic.capture._vocabulary import CODES
+from sktraffic.messages._names import dns_codes
+from sktraffic.messages._tls import looks_like_tls
+from sktraffic.messages._udp import looks_like_stun, stun_codes
+from sktraffic.messages._vocabulary import CODES
+from sktraffic.packets import be16, be32, window
 
 __all__ = ["PORT_PROTOCOL", "TLS", "evidence", "payload_codes"]
 

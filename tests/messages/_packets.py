@@ -7,6 +7,8 @@ import struct
 
 import numpy as np
 
+from sktraffic.packets import PacketSessions, parse_headers
+
 _MAGIC = {b"\xd4\xc3\xb2\xa1": "<", b"\xa1\xb2\xc3\xd4": ">", b"\x4d\x3c\xb2\xa1": "<",
           b"\xa1\xb2\x3c\x4d": ">"}  # fmt: skip
 _TAGS = (0x8100, 0x88A8, 0x9100)
@@ -147,11 +149,10 @@ class Packets:
     def read(self, reader, begin=0, end=None):
         """Give packets begin to end to a reader; their codes."""
         end = len(self) if end is None else end
-        low, high = self.offsets[begin], self.offsets[end]
-        return reader.read(
-            self.data[low:high], self.offsets[begin : end + 1] - low, self.session[begin:end],
-            self.direction[begin:end],
-        )  # fmt: skip
+        rows = slice(begin, end)
+        table = parse_headers(self.data, self.offsets[:-1][rows], self.offsets[1:][rows])
+        sessions = PacketSessions.given(table, self.session[rows], self.direction[rows])
+        return reader.read(table, sessions)
 
 
 def load(path, cut=1536):

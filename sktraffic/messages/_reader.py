@@ -2,12 +2,10 @@
 
 import numpy as np
 
-from sktraffic.capture import _messages_tcp as tcp
-from sktraffic.capture import _messages_udp as udp
-from sktraffic.capture._headers import ICMP, ICMPV6, TCP, UDP, read_headers, window
-from sktraffic.capture._messages_http import find_http_records
-from sktraffic.capture._messages_tls import HEAD, find_tls_records, split_heads
-from sktraffic.capture._streams import (
+from sktraffic.messages import _tcp as tcp
+from sktraffic.messages import _udp as udp
+from sktraffic.messages._http import find_http_records
+from sktraffic.messages._streams import (
     CUT,
     INSIDE,
     MAX_PACKETS,
@@ -17,11 +15,14 @@ from sktraffic.capture._streams import (
     sort_streams,
     track,
 )
-from sktraffic.capture._vocabulary import CODES
+from sktraffic.messages._tls import HEAD, find_tls_records, split_heads
+from sktraffic.messages._vocabulary import CODES
+from sktraffic.packets import ICMP, ICMPV6, TCP, UDP, number_at, window
 
 __all__ = ["MessageReader"]
 
 _WIDTH = 28
+UDP_LITE = 136
 _DATA = CODES["TCP: Data"]
 
 
@@ -57,45 +58,53 @@ _ICMPV6 = _icmp_codes({1: "Destination Unreachable", 2: "Packet Too Big", 3: "Ti
                        135: "Neighbor Solicitation", 136: "Neighbor Advertisement",
                        137: "Redirect", 143: "Multicast Listener"})  # fmt: skip
 
-_IP = np.full(257, CODES["IP: Other"], dtype=np.int16)
+_IP = np.full(256, CODES["IP: Other"], dtype=np.int16)
 for _number, _kind in {2: "IGMP", 47: "GRE", 50: "ESP", 132: "SCTP"}.items():
     _IP[_number] = CODES[f"IP: {_kind}"]
 
 
-def transport_codes(headers, data):
+def transport_codes(table, length):
     """Name packets by their IP and transport headers alone; -> (n,) int16."""
-    protocol, length = headers.protocol, headers.payload_length
+    protocol, ok = table.protocol, table.transport_header_size > 0
     codes = _IP[protocol]
     rows = np.flatnonzero(protocol == TCP)
-    flags = headers.flags[rows]
+    flags = table.flags[rows]
     plain = _FLAGS[flags & 255]
     plain = np.where((length[rows] > 0) & ((flags & 7) == 0), _DATA, plain)
-    codes[rows] = np.where(headers.ok[rows], plain, CODES["TCP: Other"])
-    rows = np.flatnonzero((protocol == UDP) | (protocol == 136))
-    empty = headers.ok[rows] & (length[rows] == 0)
+    codes[rows] = np.where(ok[rows], plain, CODES["TCP: Other"])
+    rows = np.flatnonzero((protocol == UDP) | (protocol == UDP_LITE))
+    empty = ok[rows] & (length[rows] == 0)
     codes[rows] = np.where(empty, CODES["UDP: Empty"], CODES["UDP: Datagram"])
-    for number, table in ((ICMP, _ICMP), (ICMPV6, _ICMPV6)):
+    for number, names in ((ICMP, _ICMP), (ICMPV6, _ICMPV6)):
         rows = np.flatnonzero(protocol == number)
         if len(rows):
-            kind = window(data, headers.transport[rows], headers.stop[rows], 1)[:, 0]
-            codes[rows] = np.where(headers.ok[rows], table[kind], CODES["ICMP: Other"])
-    codes[headers.fragment] = CODES["IP: Fragment"]
+            kind = window(table.data, table.transport[rows], table.stop[rows], 1)[:, 0]
+            there = table.stop[rows] - table.transport[rows] >= 4
+            codes[rows] = np.where(there, names[kind], CODES["ICMP: Other"])
+    codes[table.fragment > 0] = CODES["IP: Fragment"]
     return codes
 
 
 class _Batch:
-    """One batch and where its packets belong."""
+    """Packets of one table and where they belong."""
 
-    def __init__(self, data, offsets, session, direction, states):
-        self.data, self.offsets, self.states = data, offsets, states
-        self.headers = read_headers(data, offsets)
-        sessions, self.local = np.unique(session, return_inverse=True)
-        self.rows = states.rows(sessions)
-        self.stream = self.rows[self.local] * 2 + (direction < 0)
+    def __init__(self, table, sessions, states):
+        self.table, self.data, self.states = table, table.data, states
+        self.local = sessions.local
+        self.rows = states.rows(sessions.numbers)
+        self.stream = self.rows[self.local] * 2 + (sessions.direction < 0)
+        self.length = table.payload_size
+        # UDP may end before IP does
+        udp_rows = np.flatnonzero((table.protocol == UDP) & (table.transport_header_size > 0))
+        if len(udp_rows):
+            told = number_at(table.data, table.transport[udp_rows] + 4, table.stop[udp_rows])
+            own = np.where(told >= 8, told - 8, self.length[udp_rows])
+            self.length = self.length.copy()
+            self.length[udp_rows] = np.minimum(self.length[udp_rows], own)
 
     def heads(self, packets, width=_WIDTH):
         """Copy the first payload bytes of packets; shape (n, width)."""
-        return window(self.data, self.headers.payload[packets], self.headers.stop[packets], width)
+        return window(self.data, self.table.payload[packets], self.table.stop[packets], width)
 
     def since_first(self, packets, marks, known):
         """Tell, for every packet of `packets`, whether its session was marked by then.
@@ -126,15 +135,13 @@ class MessageReader:
     Examples
     --------
     >>> import numpy as np
-    >>> from sktraffic.capture._messages import MessageReader
-    >>> from sktraffic.capture._vocabulary import MESSAGES
+    >>> from sktraffic.messages import MESSAGES, MessageReader
+    >>> from sktraffic.packets import SessionTracker, parse_headers
     >>> packet = bytes.fromhex("4500002c0000000040060000" "0a0000010a000002"  # IP
     ...                        "d90301bb00000001000000015018ffff00000000"      # TCP to port 443
-    ...                        "15030300")[:44]                                # half an alert
-    >>> reader = MessageReader()
-    >>> codes = reader.read(np.frombuffer(packet, np.uint8), np.array([0, 44]),
-    ...                     session=np.array([0]), direction=np.array([1]))
-    >>> MESSAGES[codes[0]]
+    ...                        "15030300")                                    # half an alert
+    >>> table = parse_headers(np.frombuffer(packet, np.uint8), np.array([0]), np.array([44]))
+    >>> MESSAGES[MessageReader().read(table, SessionTracker().add(table))[0]]
     'TLS: Continuation'
     """
 
@@ -151,64 +158,48 @@ class MessageReader:
         """
         self._states.forget(sessions)
 
-    def read(self, data, offsets, session, direction):
+    def read(self, table, sessions):
         """Name the messages of the next packets of a capture.
 
         Parameters
         ----------
-        data : ndarray of shape (n_bytes,), uint8
-            The captured bytes of each packet from its IP header on, possibly cut.
-        offsets : ndarray of shape (n_packets + 1,), int64
-            Packet i is ``data[offsets[i]:offsets[i + 1]]``.
-        session : ndarray of shape (n_packets,), int64
-            Id of the session that the packet belongs to.
-        direction : ndarray of shape (n_packets,), int8
-            +1 from the session's first sender, -1 back to it.
+        table : PacketTable
+            With the captured bytes of the packets, possibly cut.
+        sessions : PacketSessions
+            Which session, and which direction in it, each packet belongs to.
 
         Returns
         -------
         ndarray of shape (n_packets,), int16
-            Index into `sktraffic.capture._vocabulary.MESSAGES`.
-
-        Raises
-        ------
-        ValueError
-            If the arrays do not belong together.
+            Index into `sktraffic.messages.MESSAGES`.
         """
-        data = np.ascontiguousarray(data, dtype=np.uint8)
-        offsets = np.asarray(offsets, dtype=np.int64)
-        session = np.asarray(session, dtype=np.int64)
-        direction = np.asarray(direction)
-        _check(data, offsets, session, direction)
-        codes = np.empty(len(session), dtype=np.int16)
-        for begin in range(0, len(session), MAX_PACKETS):
-            end = min(begin + MAX_PACKETS, len(session))
-            low, high = offsets[begin], offsets[end]
-            codes[begin:end] = self._read_batch(
-                data[low:high], offsets[begin : end + 1] - low, session[begin:end],
-                direction[begin:end],
-            )  # fmt: skip
+        n = len(table)
+        if n <= MAX_PACKETS:
+            return self._read(table, sessions)
+        codes = np.empty(n, dtype=np.int16)
+        for begin in range(0, n, MAX_PACKETS):
+            rows = slice(begin, begin + MAX_PACKETS)
+            codes[rows] = self._read(table.take(rows), sessions.take(rows))
         return codes
 
-    def _read_batch(self, data, offsets, session, direction):
-        batch = _Batch(data, offsets, session, direction, self._states)
-        headers = batch.headers
-        codes = transport_codes(headers, data)
-        whole = headers.ok & ~headers.fragment
-        packets = np.flatnonzero(whole & (headers.protocol == UDP) & (headers.payload_length > 0))
+    def _read(self, table, sessions):
+        batch = _Batch(table, sessions, self._states)
+        codes = transport_codes(table, batch.length)
+        whole = (table.transport_header_size > 0) & (table.fragment == 0)
+        packets = np.flatnonzero(whole & (table.protocol == UDP) & (batch.length > 0))
         if len(packets):
             udp.read_datagrams(batch, packets, codes)
-        packets = np.flatnonzero(whole & (headers.protocol == TCP))
+        packets = np.flatnonzero(whole & (table.protocol == TCP))
         if len(packets):
             _read_tcp(batch, packets, codes)
         return codes
 
 
 def _read_tcp(batch, packets, codes):
-    headers, states = batch.headers, batch.states
+    table, states = batch.table, batch.states
     packets = packets[sort_streams(batch.stream[packets])]
-    segments, base = track(headers, packets, batch.stream[packets], states)
-    length, flags = headers.payload_length[packets], headers.flags[packets]
+    segments, base = track(table, packets, batch.stream[packets], states)
+    length, flags = batch.length[packets], table.flags[packets]
     # RFC 9293, section 3.8.4: a probe repeats the last byte or its sequence number.
     probe = (segments.start == segments.high - 1) & (length <= 1) & ((flags & 7) == 0)
     codes[packets[probe]] = CODES["TCP: Keep-Alive"]
@@ -221,14 +212,14 @@ def _read_tcp(batch, packets, codes):
 
 def _read_payload(batch, segments, base, codes):
     """Name segments with new payload, and FINs."""
-    headers, states = batch.headers, batch.states
+    table, states = batch.table, batch.states
     packets = segments.packet
-    heads, length = batch.heads(packets), headers.payload_length[packets]
+    heads, length = batch.heads(packets), batch.length[packets]
     spoken, secure = _spoken(batch, packets, heads, length)
-    to_server = tcp.PORT_PROTOCOL[headers.dst_port[packets]] > 0
+    to_server = tcp.PORT_PROTOCOL[table.dst_port[packets]] > 0
     spoken = np.where(secure, tcp.TLS, np.where(length > 0, spoken, -spoken))
     named = tcp.payload_codes(
-        spoken, batch.data, headers.payload[packets], headers.stop[packets], heads, length,
+        spoken, batch.data, table.payload[packets], table.stop[packets], heads, length,
         to_server,
     )  # fmt: skip
     codes[packets] = np.where(named >= 0, named, codes[packets])
@@ -251,9 +242,9 @@ def _apply(codes, packets, label, cut):
 
 def _http_labels(batch, segments, base, heads, states):
     """Follow HTTP messages over segments; the label of each segment."""
-    headers, packets = batch.headers, segments.packet
-    payload, stop = headers.payload[packets], headers.stop[packets]
-    length = headers.payload_length[packets]
+    table, packets = batch.table, segments.packet
+    payload, stop = table.payload[packets], table.stop[packets]
+    length = batch.length[packets]
     code = tcp.http_codes(heads)
     at = np.flatnonzero((code >= 0) & (length > 0) & (segments.start >= segments.high))
     begin = segments.start[at]
@@ -268,7 +259,7 @@ def _http_labels(batch, segments, base, heads, states):
     closes |= (length == 2) & (heads[:, 0] == 13) & (heads[:, 1] == 10)
     # The first segment of an open message is complete with itself only as `size` says.
     closes[at[end == OPEN]] = False
-    closes |= (headers.flags[packets] & 1) != 0
+    closes |= (table.flags[packets] & 1) != 0
     return follow_records(
         segments.trimmed(), base, (at, begin, end, code[at]), closes, states, strict=False
     )
@@ -276,7 +267,7 @@ def _http_labels(batch, segments, base, heads, states):
 
 def _spoken(batch, packets, heads, length):
     """Tell what the session of each segment speaks by then, and whether it speaks TLS."""
-    headers, states = batch.headers, batch.states
+    table, states = batch.table, batch.states
     told = tcp.evidence(heads, length)
     order = np.argsort(packets)
     ranked, told_ranked = packets[order], told[order]
@@ -289,8 +280,8 @@ def _spoken(batch, packets, heads, length):
     speaks = np.where(new, value[np.minimum(first, len(value) - 1)], known)
     states.speaks[batch.rows] = speaks
     ports = tcp.PORT_PROTOCOL
-    low = np.minimum(headers.src_port[packets], headers.dst_port[packets])
-    high = np.maximum(headers.src_port[packets], headers.dst_port[packets])
+    low = np.minimum(table.src_port[packets], table.dst_port[packets])
+    high = np.maximum(table.src_port[packets], table.dst_port[packets])
     by_port = np.where(ports[low] > 0, ports[low], ports[high])
     spoken = np.where(by_port > 0, by_port, np.where(since, speaks[batch.local[packets]], 0))
     tls = np.flatnonzero(told_ranked == tcp.TLS)
@@ -301,13 +292,13 @@ def _spoken(batch, packets, heads, length):
 
 def _tls_labels(batch, segments, base, heads, states):
     """Follow TLS records over segments; the label of each segment."""
-    headers, packets = batch.headers, segments.packet
-    payload, stop = headers.payload, headers.stop
+    table, packets = batch.table, segments.packet
+    payload, stop = table.payload, table.stop
     wanted = np.zeros(len(batch.local), dtype=bool)
     wanted[packets] = True
     index = np.zeros(len(batch.local), dtype=np.int64)
     index[packets] = np.arange(len(packets))
-    packet, place, length, code = find_tls_records(batch.data, batch.offsets, payload, stop, wanted)
+    packet, place, length, code = find_tls_records(batch.data, table.at, payload, stop, wanted)
     at = index[packet]
     begin = segments.start[at] + place - payload[packet]
     new = begin >= segments.high[at]
@@ -321,10 +312,10 @@ def _tls_labels(batch, segments, base, heads, states):
 
 def _split_records(batch, segments, base, heads, states):
     """Propose the records whose heads lie across two segments."""
-    headers, packets = batch.headers, segments.packet
-    payload, stop = headers.payload[packets], headers.stop[packets]
+    table, packets = batch.table, segments.packet
+    payload, stop = table.payload[packets], table.stop[packets]
     size = stop - payload
-    full = (size == headers.payload_length[packets]) & (size >= 4)
+    full = (size == batch.length[packets]) & (size >= 4)
     tails = window(batch.data, np.where(full, stop - 4, 0), np.where(full, stop, 0), 4)
     opening = np.append(True, segments.run[1:] != segments.run[:-1])
     before = np.empty_like(tails)
@@ -340,17 +331,3 @@ def _split_records(batch, segments, base, heads, states):
     pair, back, length, code = pair[good], back[good], length[good], code[good]
     begin = segments.start[pair] - back
     return pair, begin, begin + length, code
-
-
-def _check(data, offsets, session, direction):
-    n = len(session)
-    if len(offsets) != n + 1 or len(direction) != n:
-        raise ValueError(
-            f"offsets has {len(offsets)} entries, session {n} and direction {len(direction)}; "
-            "n packets need n + 1 offsets, n sessions and n directions."
-        )
-    if offsets[0] < 0 or offsets[-1] > len(data) or np.any(np.diff(offsets) < 0):
-        raise ValueError(
-            f"offsets run from {offsets[0]} to {offsets[-1]} over {len(data)} bytes; they must "
-            "rise from 0 or more to at most the number of bytes."
-        )

@@ -158,12 +158,12 @@ class Segments:
         return Segments(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
 
 
-def track(headers, packet, stream, states):
+def track(table, packet, stream, states):
     """Place TCP packets in their streams and update the streams' positions.
 
     Parameters
     ----------
-    headers : PacketHeaders
+    table : PacketTable
     packet : ndarray of shape (n,)
         TCP packets with a complete header, sorted by stream, in capture order within each.
     stream : ndarray of shape (n,)
@@ -175,8 +175,8 @@ def track(headers, packet, stream, states):
     base : ndarray of shape (n,), int64
         The state's position that `start` and `end` are relative to.
     """
-    seq, flags = headers.seq[packet], headers.flags[packet]
-    length = headers.payload_length[packet]
+    seq, flags = table.seq[packet], table.flags[packet]
+    length = table.payload_size[packet]
     turns = np.ones(len(packet), dtype=bool)
     turns[1:] = stream[1:] != stream[:-1]
     syn = (flags & 2) != 0

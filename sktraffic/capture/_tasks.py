@@ -1,0 +1,137 @@
+"""What one worker does: some captures, one after the other, that share nDPI's process."""
+
+import contextlib
+import os
+
+import numpy as np
+import pyarrow as pa
+
+from sktraffic.capture._errors import CaptureError
+from sktraffic.capture._flow_labels import FlowLabels, with_labels
+from sktraffic.capture._labels import Labeller
+from sktraffic.capture._parts import Part
+from sktraffic.capture._read import capture_name, read_capture
+from sktraffic.capture._report import REPORT_COLUMNS
+
+__all__ = ["extract", "extract_to_parts", "portions"]
+
+# captures are read together up to so many, and so many bytes
+MOST_CAPTURES, MOST_BYTES = 32, 16 << 20
+
+
+def portions(files, n_workers):
+    """Divide captures into runs for a worker each, small ones together.
+
+    Parameters
+    ----------
+    files : list of str
+    n_workers : int
+        Each shall have work.
+
+    Returns
+    -------
+    list of list of str
+    """
+    most = min(MOST_CAPTURES, max(1, len(files) // (2 * n_workers))) if n_workers > 1 else None
+    most = most or MOST_CAPTURES
+    out, size = [], 0
+    for file in files:
+        own = 0
+        with contextlib.suppress(OSError):
+            own = os.path.getsize(file)
+        if not out or len(out[-1]) >= most or size + own > MOST_BYTES:
+            out.append([])
+            size = 0
+        out[-1].append(file)
+        size += own
+    return out
+
+
+def extract(paths, settings, keep_going):
+    """Read captures whole; returns a list of (Arrow table or None, report)."""
+    packet_filter, out = settings.packet_filter(), []
+    with _labeller(settings) as labeller:
+        for path in paths:
+            report, labels = {}, _labels(labeller, settings)
+            try:
+                tables = list(read_capture(path, settings, report, labels, packet_filter))
+            except CaptureError as error:
+                if not keep_going:
+                    raise
+                out.append(([], None, _failed(report, path, error)))
+            else:
+                out.append((tables, labels, report))
+        return [(_whole(tables, labels, report), report) for tables, labels, report in out]
+
+
+def _whole(tables, labels, report):
+    """Put a capture's tables together, with labels, by running number."""
+    tables = [_labelled(table, labels, report) for table in tables]
+    if not tables:
+        return None
+    table = pa.concat_tables(tables)
+    if len(tables) > 1:
+        table = table.unify_dictionaries()
+        table = table.take(pa.array(np.argsort(table["session"].to_numpy(), kind="stable")))
+    return table
+
+
+def extract_to_parts(paths, settings, keep_going, folder, overwrite):
+    """Read captures into their parts of a folder; returns their reports."""
+    packet_filter, reports, failure = settings.packet_filter(), [], None
+    with contextlib.ExitStack() as stack:
+        labeller = stack.enter_context(_labeller(settings))
+        waiting = []  # parts that lack only what nDPI has not answered yet
+        for path in paths:
+            report, labels = {}, _labels(labeller, settings)
+            reports.append(report)
+            try:
+                part = Part(path, settings, folder)
+                if not overwrite and (there := part.there()):
+                    report.update(there)
+                    continue
+                stack.enter_context(part)
+                last = None
+                for table in read_capture(path, settings, report, labels, packet_filter):
+                    if last is not None:
+                        part.write(_labelled(last, labels, report))
+                    last = table
+                waiting.append((part, last, labels, report))
+            except CaptureError as error:
+                failure = error
+                report.update(_failed(report, path, error))
+                if not keep_going:
+                    break
+        for part, table, labels, report in waiting:
+            if table is not None:
+                part.write(_labelled(table, labels, report))
+            part.keep(report)
+    if failure is not None and not keep_going:
+        raise failure
+    return reports
+
+
+def _labeller(settings):
+    return Labeller(settings.dissections) if settings.n_dissections else contextlib.nullcontext()
+
+
+def _labels(labeller, settings):
+    """Return where the names of a capture's sessions come from."""
+    if labeller is None:
+        return None
+    labels = labeller.capture()
+    return labels if settings.key == "five_tuple" else FlowLabels(labels, settings)
+
+
+def _labelled(table, labels, report):
+    table = with_labels(table, labels)
+    if labels is not None:
+        report["unlabelled"] = labels.lost
+    return table
+
+
+def _failed(report, path, error):
+    return {
+        **dict.fromkeys(REPORT_COLUMNS), **report, "capture": capture_name(path),
+        "error": str(error),
+    }  # fmt: skip

@@ -1,0 +1,137 @@
+"""Time as sessions see it: it does not run backwards, and one wrong time stamp does not stop it."""
+
+import numpy as np
+
+from sktraffic.packets._table import NO_TIME
+
+__all__ = ["Clock"]
+
+#: Seconds by which a time stamp must leave its neighbours to count as wrong, at least.
+JUMP = 60
+
+
+class Clock:
+    """Turn time stamps into times that do not run backwards, as nfstream does.
+
+    The latest time so far stands in for an earlier one. But a single time stamp that is far from
+    both its neighbours is wrong and moves nothing: the time before it stands in (for the first
+    packet, the one behind it). And a packet far behind the latest time, not alone, keeps its own:
+    captures that were put one behind the other, whatever their order.
+
+    Parameters
+    ----------
+    jump : float, default=60
+        Seconds that are "far".
+
+    Attributes
+    ----------
+    odd : int
+        Time stamps that were far from both neighbours.
+    first_odd : tuple of (int, float) or None
+        Record of the first of them, and by how many seconds it is off.
+    lags : bool
+        Whether a packet was far behind when `read` was called last.
+    steps_back : int
+        How often the time stamps went back far, and stayed there.
+    first_step : tuple of (int, float) or None
+        Record behind the first such step, and how many seconds it goes back.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sktraffic.packets import Clock
+    >>> seconds = np.array([0, 2, 1, 9000, 3])
+    >>> (Clock().read(seconds * 10**9, record=np.arange(5)) / 1e9).tolist()
+    [0.0, 2.0, 2.0, 2.0, 3.0]
+    """
+
+    def __init__(self, jump=JUMP):
+        self._jump = np.int64(jump * 10**9)
+        self._stamp = None  # the latest time stamp that was not wrong
+        self._latest = NO_TIME  # the latest time
+        self.lags = False
+        self.odd = self.steps_back = 0
+        self.first_odd = self.first_step = None
+
+    @property
+    def now(self):
+        """The latest time, ns; `NO_TIME` before any."""
+        return self._latest
+
+    def waits(self, time):
+        """Say whether the last time stamp cannot be judged before the next one is there.
+
+        Parameters
+        ----------
+        time : ndarray of shape (n_packets,), int64
+            Time stamps that `read` is to be given.
+        """
+        known = time[time != NO_TIME]
+        if not len(known):
+            return False
+        before = known[-2] if len(known) > 1 else self._stamp
+        return before is None or abs(int(known[-1]) - int(before)) >= self._jump
+
+    def read(self, time, record):
+        """Give the times of the next packets.
+
+        Parameters
+        ----------
+        time : ndarray of shape (n_packets,), int64
+            Time stamps, ns; `NO_TIME` where there is none.
+        record : ndarray of shape (n_packets,), int64
+
+        Returns
+        -------
+        ndarray of shape (n_packets,), int64
+            `NO_TIME` where a packet has no time stamp.
+        """
+        known = time != NO_TIME
+        if not known.all():
+            out = np.full(len(time), NO_TIME)
+            out[known] = self.read(time[known], record[known])
+            return out
+        if not len(time):
+            return time
+        time = self._without_odd(time, record)
+        clock = np.maximum.accumulate(time)
+        np.maximum(clock, self._latest, out=clock)
+        # far behind, and not alone
+        far = clock - time >= self._jump
+        self.lags = bool(far.any())
+        if self.lags:
+            before = np.append(self._stamp if self._stamp is not None else time[0], time[:-1])
+            steps = np.flatnonzero(before - time >= self._jump)
+            self.steps_back += len(steps)
+            if len(steps) and self.first_step is None:
+                back = before[steps[0]] - time[steps[0]]
+                self.first_step = (int(record[steps[0]]), back / 1e9)
+        self._stamp, self._latest = int(time[-1]), clock[-1]
+        return np.where(far, time, clock) if self.lags else clock
+
+    def _without_odd(self, time, record):
+        """Put the time before it in the place of each time stamp that is far from both sides."""
+        step = np.empty(len(time) + 1, np.int64)  # step[i] leads to time stamp i
+        step[1:-1] = np.diff(time)
+        step[0] = 0 if self._stamp is None else time[0] - self._stamp
+        step[-1] = 0
+        jump = np.abs(step) >= self._jump
+        if not jump.any():
+            return time
+        odd = jump[:-1] & jump[1:] & ((step[:-1] > 0) != (step[1:] > 0))
+        if self._stamp is None and len(time) > 1:
+            odd[0] = step[1] <= -self._jump
+        if not odd.any():
+            return time
+        # of two odd ones side by side the first is wrong, and makes the second's step a right one
+        odd[1:] &= ~odd[:-1]
+        rows = np.flatnonzero(odd)
+        before = np.where(rows > 0, time[rows - 1], time[0] if self._stamp is None else self._stamp)
+        if self._stamp is None and odd[0]:
+            before[0] = time[1]
+        self.odd += len(rows)
+        if self.first_odd is None:
+            self.first_odd = (int(record[rows[0]]), (time[rows[0]] - before[0]) / 1e9)
+        time = time.copy()
+        time[rows] = before
+        return time
