@@ -41,7 +41,7 @@ def models(seed, sizes):
     mlp = net | sizes["common"] | sizes["mlp"]
     token = net | sizes["common"] | sizes["transformer"]
     weights = {"class_weight": "balanced"}
-    focal = weights | {"loss": "focal", "gamma": 2.0}
+    focal = weights | {"gamma": 2.0}
     adasyn = focal | {"resampler": GuardedADASYN()}
     weighted = {"random_state": seed, "class_weight": "balanced"}
     trees, rounds = sizes["trees"], sizes["boosting"]
@@ -62,8 +62,7 @@ def models(seed, sizes):
 def answers(name, model, X_test):
     """Predictions of a rung; the ensemble's first member is the rung before it."""
     if name == ENSEMBLE:
-        first = model.members_[0].predict(X_test)
-        yield "+ transformer", 1 / len(model.members_), model.classes_[np.asarray(first, dtype=int)]
+        yield "+ transformer", 1 / len(model.members_), model.members_[0].predict(X_test)
     yield name, 1.0, model.predict(X_test)
 
 

@@ -10,7 +10,7 @@ from sktraffic.neural_network import CNNLSTM, BiGRUDABert, DeepPacketCNN, DeepPa
 VARIANTS = {
     "BiGRU-DA-BERT": {},
     "without differential attention": {"attention": None},
-    "cross-entropy": {"loss": "cross_entropy"},
+    "cross-entropy": {"gamma": 0.0},
     "pre-trained": {},
 }
 NETWORKS = ("Deep Packet CNN", "Deep Packet SAE", "CNN + LSTM")

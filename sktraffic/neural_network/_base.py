@@ -1,66 +1,48 @@
 """What all neural estimators share: scikit-learn outside, a skorch net inside."""
 
-from numbers import Integral, Real
-
-import pandas as pd
+import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.validation import check_is_fitted
 
-from sktraffic._compat import CallbackSupportMixin, HasMethods, Interval, StrOptions, _fit_context
+from sktraffic._compat import CallbackSupportMixin, _fit_context
 from sktraffic.neural_network import _inputs
-from sktraffic.neural_network._core import TorchCore
-from sktraffic.neural_network._monitor import MONITORS
-from sktraffic.neural_network._runtime import (
-    DTYPES,
-    draw_seed,
-    isolated_rng,
-    load_numpy_state,
-    usable_device,
-)
-
-_POSITIVE = Interval(Real, 0, None, closed="neither")
-_NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
-_COUNT = Interval(Integral, 1, None, closed="left")
+from sktraffic.neural_network._core import ClassifierCore
+from sktraffic.neural_network._runtime import draw_seed
 
 
-class BaseTorchClassifier(TorchCore, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
-    """Base of the neural classifiers; a subclass gives ``__init__`` and ``_build_module``.
+class BaseTorchClassifier(ClassifierCore, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
+    """Base of the neural classifiers; a subclass gives its parameters and ``_build_module``.
 
-    Everything that trains, validates, stops, pickles and predicts is here. A subclass names
-    all shared parameters in its own ``__init__`` (scikit-learn reads the signature), extends
-    ``_parameter_constraints`` and may override the hooks below.
+    Everything that trains, validates, stops, pickles and predicts is here. A subclass declares its
+    own parameters as annotated fields with a default, as a dataclass does, and may change the
+    default of a shared one in the same way; ``field(default=..., kw_only=False)`` lets one be
+    passed by position. It adds their constraints to ``_parameter_constraints``, and may override
+    the hooks below. In its docstring ``{shared parameters}`` and ``{shared attributes}`` stand for
+    what is said here.
+
+    Parameters
+    ----------
+    {shared parameters}
 
     Attributes
     ----------
-    classes_ : ndarray of shape (n_classes,)
-        Class labels.
-    n_features_in_ : int
-        Columns seen in ``fit``.
-    feature_names_in_ : ndarray of str
-        Their names, where X had any.
-    net_ : skorch.NeuralNetClassifier
-        The trained net; ``net_.module_`` is the torch module. Built again from NumPy weights
-        when first used after unpickling.
-    history_ : pandas.DataFrame
-        One row an epoch: losses (means), scores of the validation part, seconds.
-    n_epochs_ : int
-        Epochs trained.
-    best_epoch_ : int
-        Epoch whose weights are kept, counted from 1.
+    {shared attributes}
 
     Notes
     -----
     Hooks, in the order in which ``fit`` calls them:
 
+    - ``_without_effect()``: pairs of a parameter that does nothing beside the values of others,
+      and the reason; it is an error to set one.
     - ``_validate_X(X, reset, **y)``: `validate_data` with this estimator's dtype; further checks.
+    - ``_check_resampled(X, X_new)``: further checks of what a sampler made.
     - ``_build_module(n_features, n_classes)``: the module, (B, ...) -> logits (B, K). Reads
       parameters of ``self`` only: it is called again, with the parameters of the time of
-      ``fit``, when a pickle is loaded.
+      ``fit``, when a pickle is loaded. What it draws, and what the module draws in training, comes
+      from generators of the fit.
     - ``_initialize_module(module)``: after building, in ``fit`` only; for pre-trained weights.
     - ``_encode(X)``: validated array -> tensor (n, ...) on the CPU. The module gets slices of it
       on its device.
     - ``_optimizer_params()``: skorch's ``optimizer`` and ``optimizer__*``.
-    - ``_schedule()``: None, or a function (step, number of steps) -> factor of ``lr``.
     - ``_predict_rows``: rows of one forward pass outside training; a limit on memory.
 
     Examples
@@ -68,63 +50,40 @@ class BaseTorchClassifier(TorchCore, CallbackSupportMixin, ClassifierMixin, Base
     >>> from sktraffic.neural_network import BaseTorchClassifier
     >>> from torch import nn
     >>> class Linear(BaseTorchClassifier):
-    ...     def __init__(self, lr=0.1, batch_size=64, max_epochs=20, weight_decay=0.0,
-    ...                  warmup_ratio=0.0, loss="cross_entropy", gamma=2.0, alpha=None,
-    ...                  class_weight=None, weighted_sampling=False, resampler=None,
-    ...                  validation_fraction=0.1, early_stopping=False, patience=15,
-    ...                  monitor="f1_weighted", device="auto", precision="float32",
-    ...                  random_state=None, verbose=0, warm_start=False, net_params=None):
-    ...         for name, value in list(locals().items()):
-    ...             if name != "self":
-    ...                 setattr(self, name, value)
+    ...     lr: float = 0.1
+    ...     early_stopping: bool = False
+    ...     bias: bool = True
     ...     def _build_module(self, n_features, n_classes):
-    ...         return nn.Linear(n_features, n_classes)
+    ...         return nn.Linear(n_features, n_classes, self.bias)
     >>> X, y = [[-2.0], [-1.0], [1.0], [2.0]], ["left", "left", "right", "right"]
-    >>> Linear(random_state=0).fit(X, y).predict([[3.0]])
+    >>> Linear(bias=False, random_state=0).fit(X, y).predict([[3.0]])
     array(['right'], dtype='<U5')
     """
-
-    _parameter_constraints: dict = {
-        "lr": [_POSITIVE],
-        "batch_size": [_COUNT],
-        "max_epochs": [_COUNT],
-        "weight_decay": [_NOT_NEGATIVE],
-        "warmup_ratio": [Interval(Real, 0, 1, closed="both")],
-        "loss": [StrOptions({"focal", "cross_entropy"})],
-        "gamma": [_NOT_NEGATIVE],
-        "alpha": [_POSITIVE, "array-like", StrOptions({"balanced"}), None],
-        "class_weight": [dict, StrOptions({"balanced"}), None],
-        "weighted_sampling": ["boolean"],
-        "resampler": [HasMethods(["fit_resample"]), None],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "early_stopping": ["boolean"],
-        "patience": [_COUNT],
-        "monitor": [StrOptions(set(MONITORS))],
-        "device": [str],
-        "precision": [StrOptions(set(DTYPES))],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-        "warm_start": ["boolean"],
-        "net_params": [dict, None],
-    }
 
     # ------------------------------------------------------------------ public
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, sample_weight=None, groups=None):
+    def fit(self, X, y, sample_weight=None, groups=None, *, X_valid=None, y_valid=None):
         """Train the network.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Training rows.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training rows; sparse ones are made dense.
         y : array-like of shape (n_samples,)
             Labels of any type, two classes at least.
         sample_weight : array-like of shape (n_samples,), default=None
-            Factor of each row in the loss; rows of weight 0 are left out.
+            Factor of each row in the loss; rows of weight 0 are left out, but their classes are
+            known.
         groups : array-like of shape (n_samples,), default=None
             Rows of one group stay together in the validation cut. Routed by
             ``set_fit_request(groups=True)``.
+        X_valid : {array-like, sparse matrix} of shape (n_valid, n_features), default=None
+            Rows to watch in place of a cut: scored after every epoch, and with
+            ``early_stopping`` what decides. Routed by ``set_fit_request(X_valid=True)``; a
+            Pipeline transforms them with ``transform_input=["X_valid"]``.
+        y_valid : array-like of shape (n_valid,), default=None
+            Their labels.
 
         Returns
         -------
@@ -135,7 +94,10 @@ class BaseTorchClassifier(TorchCore, CallbackSupportMixin, ClassifierMixin, Base
         ------
         ValueError
             If X holds NaN or infinity, y one class only, the validation part would be empty,
-            the resampler fails, or the device does not exist.
+            the resampler fails, the device does not exist, or a parameter is set that would do
+            nothing beside the others.
+        KeyboardInterrupt
+            If Ctrl-C came before the first epoch was over.
 
         Warns
         -----
@@ -153,13 +115,15 @@ class BaseTorchClassifier(TorchCore, CallbackSupportMixin, ClassifierMixin, Base
         >>> clf.classes_.tolist()
         ['vpn', 'web']
         """
+        self._check_effects()
         context = self._init_callback_context(max_subtasks=self._n_subtasks())
         metadata = {"sample_weight": sample_weight, "groups": groups}
+        metadata |= {"X_valid": X_valid, "y_valid": y_valid}
         hook = {"estimator": self, "X": X, "y": y, "metadata": metadata}
         context.call_on_fit_task_begin(**hook)
         continued = self.warm_start and self.__sklearn_is_fitted__()
         X, y = self._validate_X(X, y=y, reset=not continued)
-        X, y, weight, groups = _inputs.check_metadata(X, y, sample_weight, groups)
+        weight, groups = _inputs.check_metadata(X, sample_weight, groups)
         if not continued:
             self._fit_params = self.get_params(deep=False)
             self._history = []
@@ -167,10 +131,27 @@ class BaseTorchClassifier(TorchCore, CallbackSupportMixin, ClassifierMixin, Base
         self.classes_, target = _inputs.encode_labels(
             y, self.classes_ if continued else None, type(self).__name__
         )
-        self._fit_arrays(X, target, weight, groups, context)
+        valid = self._check_valid(X_valid, y_valid)
+        self._fit_arrays(X, target, weight, groups, context, valid)
         hook["reconstruction_attributes"] = dict
         context.call_on_fit_task_end(**hook)
         return self
+
+    def _check_valid(self, X_valid, y_valid):
+        """Rows and class indices of the validation part that the user gave, or None."""
+        if (X_valid is None) != (y_valid is None):
+            given = "y_valid" if X_valid is None else "X_valid"
+            raise ValueError(f"{given} was given alone; X_valid and y_valid go together.")
+        if X_valid is None:
+            return None
+        if self.validation_fraction != self._default("validation_fraction"):
+            raise ValueError(
+                f"validation_fraction={self.validation_fraction} has no effect with X_valid, of "
+                "which all rows are watched. Leave one of them out."
+            )
+        X_valid, y_valid = self._validate_X(X_valid, y=y_valid, reset=False)
+        name = type(self).__name__
+        return X_valid, _inputs.encode_labels(y_valid, self.classes_, name, "y_valid")[1]
 
     @_fit_context(prefer_skip_nested_validation=False)
     def partial_fit(self, X, y, classes=None, sample_weight=None):
@@ -195,7 +176,8 @@ class BaseTorchClassifier(TorchCore, CallbackSupportMixin, ClassifierMixin, Base
         Raises
         ------
         ValueError
-            If y holds a label that the first call did not announce.
+            If y holds a label that the first call did not announce, a later call announces
+            others, or there is a resampler, which would have to see all rows.
 
         Examples
         --------
@@ -205,16 +187,29 @@ class BaseTorchClassifier(TorchCore, CallbackSupportMixin, ClassifierMixin, Base
         >>> clf.n_epochs_, clf.classes_.tolist()
         (1, ['a', 'b', 'c'])
         """
+        name = type(self).__name__
+        if self.resampler is not None:
+            raise ValueError(
+                f"{name}.partial_fit cannot resample: it sees a part of the rows. Pass "
+                "resampler=None and resample before, or call fit."
+            )
         first = not self.__sklearn_is_fitted__()
         X, y = self._validate_X(X, y=y, reset=first)
-        X, y, weight, _ = _inputs.check_metadata(X, y, sample_weight, None)
-        name = type(self).__name__
+        weight, _ = _inputs.check_metadata(X, sample_weight, None)
         if first:
             self._fit_params = self.get_params(deep=False)
             self._history = []
             self.classes_, _ = _inputs.encode_labels(y if classes is None else classes, None, name)
+        elif classes is not None and not np.array_equal(np.unique(classes), self.classes_):
+            raise ValueError(
+                f"classes={np.unique(classes).tolist()} differ from those of the first call, "
+                f"{self.classes_.tolist()}. Leave classes out after it, or fit anew."
+            )
         _, target = _inputs.encode_labels(y, self.classes_, name)
-        self._train((X, target, weight), None, draw_seed(self.random_state), epochs=1)
+        if weight is not None:  # a part may well hold one class only
+            X, target, weight = _inputs.take((X, target, weight), np.flatnonzero(weight))
+        train = X, target, weight
+        self._train(train, None, draw_seed(self.random_state), epochs=1, with_end=False)
         return self
 
     def predict_proba(self, X):
@@ -285,28 +280,7 @@ class BaseTorchClassifier(TorchCore, CallbackSupportMixin, ClassifierMixin, Base
         best = self._logits(X).argmax(dim=-1).numpy()
         return self.classes_[best]
 
-    @property
-    def net_(self):
-        """The skorch net, built from the stored weights where a pickle was loaded."""
-        if "_net" not in self.__dict__:
-            check_is_fitted(self)
-            device = usable_device(self.device)
-            with isolated_rng(0, device):
-                net = self._build_net(device)
-            load_numpy_state(net.module_, self._weights)
-            net.module_.eval()
-            self._net = net
-            del self._weights
-        return self._net
-
-    @property
-    def history_(self):
-        """One row an epoch: epoch, losses, scores of the validation part, seconds (``dur``)."""
-        check_is_fitted(self)
-        return pd.DataFrame(self._history)
-
-    @property
-    def n_epochs_(self):
-        """Number of epochs trained."""
-        check_is_fitted(self)
-        return len(self._history)
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags

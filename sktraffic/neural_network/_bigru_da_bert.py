@@ -1,23 +1,19 @@
 """BiGRU-DA-BERT as an estimator, for byte tokens and for feature tables."""
 
-from numbers import Integral, Real
+from dataclasses import field
+from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import validate_data
 
-from sktraffic._compat import HasMethods, Interval, StrOptions
+from sktraffic._compat import HasMethods, StrOptions
+from sktraffic.neural_network import _inputs
 from sktraffic.neural_network._base import BaseTorchClassifier
 from sktraffic.neural_network._masked_byte_model import MaskedByteModel
-from sktraffic.neural_network._pretrained import (
-    bert_state,
-    load_bert,
-    read_folder,
-)
+from sktraffic.neural_network._params import BERT_CONSTRAINTS, COUNT, SHARE
+from sktraffic.neural_network._pretrained import bert_state, load_bert, read_folder
 from sktraffic.neural_network._tokens import check_heads, check_tokens
 from sktraffic.nn import BiGRUDABertNet
-
-_COUNT = Interval(Integral, 1, None, closed="left")
-_SHARE = Interval(Real, 0, 1, closed="left")
 
 
 class BiGRUDABert(BaseTorchClassifier):
@@ -35,15 +31,7 @@ class BiGRUDABert(BaseTorchClassifier):
     ----------
     vocab_size : int, default=260
         Number of token ids, padding (0) included; ``ByteTokens`` has 259, and pre-training
-        wants one more. Unused for feature tables.
-    hidden_size : int, default=768
-        Width of BERT; a multiple of `n_heads`.
-    n_layers : int, default=12
-        BERT's layers.
-    n_heads : int, default=8
-        BERT's attention heads.
-    intermediate_size : int, default=None
-        Width of BERT's feed-forward part; 4 hidden_size without it.
+        wants one more. Feature tables have none.
     max_length : int, default=128
         BERT's positions: the most tokens, or columns, that X may have.
     dropout : float, default=0.1
@@ -67,67 +55,18 @@ class BiGRUDABert(BaseTorchClassifier):
     lr : float, default=2e-5
         Learning rate of Adam. It suits pre-trained weights of the paper's size; small or
         untrained networks want 1e-4 to 1e-2.
-    batch_size : int, default=32
-        Rows of one step.
-    max_epochs : int, default=50
-        Passes over the training part, at most.
-    weight_decay : float, default=0.0
-        Decoupled decay (AdamW); 0 is Adam.
-    warmup_ratio : float, default=0.1
-        Share of the steps in which the learning rate climbs from 0, after which it falls to 0
-        linearly; 0 keeps it constant.
-    loss : {"focal", "cross_entropy"}, default="focal"
-        What is minimised.
-    gamma : float, default=2.0
-        Focusing exponent of the focal loss; unused by the cross-entropy.
-    alpha : float, array-like of shape (n_classes,), "balanced" or None, default=None
-        Class weights of the focal loss; unused by the cross-entropy.
-    class_weight : dict, "balanced" or None, default=None
-        Factor of each class's rows in either loss.
-    weighted_sampling : bool, default=False
-        Draw batches with replacement so that all classes come equally often.
     resampler : imbalanced-learn sampler, default=None
-        Applied to the training part, after the validation part is cut. For tokens choose one
-        that picks rows, such as RandomOverSampler: ids have no middle.
-    validation_fraction : float, default=0.1
-        Share of real rows to watch with ``early_stopping``.
+        Cloned, seeded and applied to the training part, after the validation part is cut. Of
+        tokens it must pick rows, as RandomOverSampler does: ids have no middle, and mixed ones
+        are an error.
     early_stopping : bool, default=False
-        Cut a validation part, stop when ``monitor`` no longer improves, keep the best weights.
-        The paper trains all its epochs.
-    patience : int, default=15
-        Epochs without improvement after which to stop.
-    monitor : {"f1_weighted", "f1_macro", "accuracy", "balanced_accuracy", "valid_loss"}, \
-default="f1_weighted"
-        What early stopping watches.
-    device : str, default="auto"
-        "cpu", "cuda", "cuda:1", or "auto" for a GPU where there is one.
-    precision : {"float32", "bfloat16", "float64"}, default="float32"
-        bfloat16 keeps float32 weights.
-    random_state : int, RandomState or None, default=None
-        Seed of cut, resampler, weights, order and dropout.
-    verbose : int, default=0
-        1 prints a line an epoch.
-    warm_start : bool, default=False
-        Go on from the last fit's weights.
-    net_params : dict, default=None
-        Further parameters of the skorch net.
+        Cut a validation part, or take that given to ``fit``; stop when ``monitor`` no longer
+        improves and keep the best epoch's weights. The paper trains all its epochs.
+    {shared parameters}
 
     Attributes
     ----------
-    classes_ : ndarray of shape (n_classes,)
-        Class labels.
-    n_features_in_ : int
-        Tokens or columns seen in ``fit``.
-    feature_names_in_ : ndarray of str
-        Their names, where X had any.
-    net_ : skorch.NeuralNetClassifier
-        The trained net; ``net_.module_`` is a :class:`sktraffic.nn.BiGRUDABertNet`.
-    history_ : pandas.DataFrame
-        One row an epoch.
-    n_epochs_ : int
-        Epochs trained.
-    best_epoch_ : int
-        Epoch whose weights are kept, counted from 1.
+    {shared attributes}
 
     Examples
     --------
@@ -143,18 +82,33 @@ default="f1_weighted"
     ['web']
     """
 
-    _parameter_constraints: dict = {
+    vocab_size: int = field(default=260, kw_only=False)
+    hidden_size: int = 768
+    n_layers: int = 12
+    n_heads: int = 8
+    intermediate_size: int | None = None
+    max_length: int = 128
+    dropout: float = 0.1
+    gru_hidden_size: int = 768
+    gru_layers: int = 2
+    gru_dropout: float = 0.5
+    attention: str | None = "differential"
+    shared_value: bool = False
+    pretrained: Any = None
+    freeze_bert: bool = False
+    lr: float = 2e-5
+    batch_size: int = 32
+    max_epochs: int = 50
+    warmup_ratio: float = 0.1
+    gamma: float = 2.0
+    early_stopping: bool = False
+
+    _parameter_constraints = {
         **BaseTorchClassifier._parameter_constraints,
-        "vocab_size": [Interval(Integral, 2, None, closed="left")],
-        "hidden_size": [_COUNT],
-        "n_layers": [_COUNT],
-        "n_heads": [_COUNT],
-        "intermediate_size": [_COUNT, None],
-        "max_length": [_COUNT],
-        "dropout": [_SHARE],
-        "gru_hidden_size": [_COUNT],
-        "gru_layers": [_COUNT],
-        "gru_dropout": [_SHARE],
+        **BERT_CONSTRAINTS,
+        "gru_hidden_size": [COUNT],
+        "gru_layers": [COUNT],
+        "gru_dropout": [SHARE],
         "attention": [StrOptions({"differential", "softmax"}), None],
         "shared_value": ["boolean"],
         "pretrained": [str, HasMethods(["__fspath__"]), MaskedByteModel, None],
@@ -164,97 +118,40 @@ default="f1_weighted"
     # the activations of more rows than this, at the paper's size, outgrow a small machine
     _predict_rows = 256
 
-    def __init__(
-        self,
-        vocab_size=260,
-        hidden_size=768,
-        n_layers=12,
-        n_heads=8,
-        intermediate_size=None,
-        max_length=128,
-        dropout=0.1,
-        gru_hidden_size=768,
-        gru_layers=2,
-        gru_dropout=0.5,
-        attention="differential",
-        shared_value=False,
-        pretrained=None,
-        freeze_bert=False,
-        *,
-        lr=2e-5,
-        batch_size=32,
-        max_epochs=50,
-        weight_decay=0.0,
-        warmup_ratio=0.1,
-        loss="focal",
-        gamma=2.0,
-        alpha=None,
-        class_weight=None,
-        weighted_sampling=False,
-        resampler=None,
-        validation_fraction=0.1,
-        early_stopping=False,
-        patience=15,
-        monitor="f1_weighted",
-        device="auto",
-        precision="float32",
-        random_state=None,
-        verbose=0,
-        warm_start=False,
-        net_params=None,
-    ):
-        self.vocab_size = vocab_size
-        self.hidden_size = hidden_size
-        self.n_layers = n_layers
-        self.n_heads = n_heads
-        self.intermediate_size = intermediate_size
-        self.max_length = max_length
-        self.dropout = dropout
-        self.gru_hidden_size = gru_hidden_size
-        self.gru_layers = gru_layers
-        self.gru_dropout = gru_dropout
-        self.attention = attention
-        self.shared_value = shared_value
-        self.pretrained = pretrained
-        self.freeze_bert = freeze_bert
-        self.lr = lr
-        self.batch_size = batch_size
-        self.max_epochs = max_epochs
-        self.weight_decay = weight_decay
-        self.warmup_ratio = warmup_ratio
-        self.loss = loss
-        self.gamma = gamma
-        self.alpha = alpha
-        self.class_weight = class_weight
-        self.weighted_sampling = weighted_sampling
-        self.resampler = resampler
-        self.validation_fraction = validation_fraction
-        self.early_stopping = early_stopping
-        self.patience = patience
-        self.monitor = monitor
-        self.device = device
-        self.precision = precision
-        self.random_state = random_state
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.net_params = net_params
+    def _without_effect(self):
+        yield from super()._without_effect()
+        if self.attention != "differential":
+            yield "shared_value", f"attention={self.attention!r}"
+        if self.gru_layers == 1 and self.gru_dropout:
+            yield "gru_dropout", "gru_layers=1"
 
     def _validate_X(self, X, **options):
-        if not options.get("reset"):
-            params = self._fit_params
-            reads_tokens = self._reads_tokens
-        else:
-            params = self.get_params(deep=False)
-            reads_tokens = None
-        checked = validate_data(self, X, dtype="numeric", **options)
+        first = options.get("reset")
+        params = self.get_params(deep=False) if first else self._fit_params
+        checked = validate_data(self, X, dtype="numeric", accept_sparse="csr", **options)
         X, *rest = checked if isinstance(checked, tuple) else (checked,)
-        if reads_tokens is None:
-            reads_tokens = self._reads_tokens = bool(np.issubdtype(X.dtype, np.integer))
-        if reads_tokens:
+        X = _inputs.dense(X)
+        if first:
+            self._reads_tokens = bool(np.issubdtype(X.dtype, np.integer))
+            if not self._reads_tokens and self.pretrained is None:
+                self._check_no_effect("vocab_size", "a feature table, whose columns are no tokens")
+        if self._reads_tokens:
             X = check_tokens(X, params["vocab_size"], params["max_length"], type(self).__name__)
         else:
             X = X.astype(np.float64 if params["precision"] == "float64" else np.float32, copy=False)
         return (X, *rest) if rest else X
+
+    def _check_resampled(self, X, X_new):
+        if not self._reads_tokens:
+            return
+        known = {row.tobytes() for row in np.ascontiguousarray(X)}
+        mixed = sum(row.tobytes() not in known for row in np.ascontiguousarray(X_new))
+        if mixed:
+            raise ValueError(
+                f"resampler {type(self.resampler).__name__} made {mixed} rows of token ids that "
+                "are not in the data: it interpolates, but ids have no middle. Use a sampler that "
+                "picks rows, such as RandomOverSampler, or class_weight."
+            )
 
     def _build_module(self, n_features, n_classes):
         check_heads(self.hidden_size, self.n_heads)

@@ -1,7 +1,5 @@
 """Bytes as input of a network: integers divided by 255, floats as they are."""
 
-from numbers import Integral
-
 import numpy as np
 
 
@@ -30,23 +28,3 @@ def _is_integer(X):
     else:
         kinds = [(X if hasattr(X, "dtype") else np.asarray(X)).dtype.kind]
     return all(kind in "iu" for kind in kinds)
-
-
-def check_sizes(name, sizes, length=None, at_least=0):
-    """Raise unless a parameter holds positive integers, as many as wanted.
-
-    Parameters
-    ----------
-    name : str
-        Of the parameter, for the message.
-    sizes : array-like
-    length : int, optional
-        How many; any number without it.
-    at_least : int, default=0
-        Fewest.
-    """
-    sizes = tuple(sizes)
-    good = all(isinstance(size, Integral) and size >= 1 for size in sizes)
-    if not good or (length is not None and len(sizes) != length) or len(sizes) < at_least:
-        wanted = "" if length is None else f"{length} "
-        raise ValueError(f"{name} must hold {wanted}positive integers, got {sizes!r}.")

@@ -1,15 +1,23 @@
 """Deep Packet's stacked auto-encoder as an estimator."""
 
-from numbers import Integral, Real
+from dataclasses import field
+from functools import partial
+from numbers import Integral
 
 import pandas as pd
 import torch
+from sklearn.utils.validation import check_is_fitted
+from torch import nn
 
 from sktraffic._compat import Interval
 from sktraffic.neural_network._base import BaseTorchClassifier
-from sktraffic.neural_network._bytes import ByteInputs, check_sizes
-from sktraffic.neural_network._runtime import DTYPES, derive_seed, resolve_device
-from sktraffic.nn import DeepPacketSAENet, pretrain_layers
+from sktraffic.neural_network._bytes import ByteInputs
+from sktraffic.neural_network._inputs import check_sizes
+from sktraffic.neural_network._net import TensorBatches, TensorData, TensorNet
+from sktraffic.neural_network._params import POSITIVE, SHARE
+from sktraffic.neural_network._random import FitRandom
+from sktraffic.neural_network._runtime import derive_seed
+from sktraffic.nn import DeepPacketSAENet
 
 
 class DeepPacketSAE(ByteInputs, BaseTorchClassifier):
@@ -33,67 +41,11 @@ class DeepPacketSAE(ByteInputs, BaseTorchClassifier):
         pre-training out.
     pretrain_lr : float, default=0.001
         Learning rate of Adam in the pre-training.
-    lr : float, default=0.001
-        Learning rate of Adam.
-    batch_size : int, default=256
-        Rows of one step.
-    max_epochs : int, default=200
-        Passes over the training part, at most.
-    weight_decay : float, default=0.0
-        Decoupled decay (AdamW); 0 is Adam.
-    warmup_ratio : float, default=0.0
-        Share of the steps in which the learning rate climbs from 0, after which it falls to 0
-        linearly; 0 keeps it constant.
-    loss : {"cross_entropy", "focal"}, default="cross_entropy"
-        What is minimised.
-    gamma : float, default=2.0
-        Focusing exponent of the focal loss; unused by the cross-entropy.
-    alpha : float, array-like of shape (n_classes,), "balanced" or None, default=None
-        Class weights of the focal loss; unused by the cross-entropy.
-    class_weight : dict, "balanced" or None, default=None
-        Factor of each class's rows in either loss.
-    weighted_sampling : bool, default=False
-        Draw batches with replacement so that all classes come equally often.
-    resampler : imbalanced-learn sampler, default=None
-        Applied to the training part, after the validation part is cut.
-    validation_fraction : float, default=0.1
-        Share of real rows to watch with ``early_stopping``.
-    early_stopping : bool, default=True
-        Cut a validation part, stop when ``monitor`` no longer improves, keep the best weights.
-    patience : int, default=15
-        Epochs without improvement after which to stop.
-    monitor : {"f1_weighted", "f1_macro", "accuracy", "balanced_accuracy", "valid_loss"}, \
-default="f1_weighted"
-        What early stopping watches.
-    device : str, default="auto"
-        "cpu", "cuda", "cuda:1", or "auto" for a GPU where there is one.
-    precision : {"float32", "bfloat16", "float64"}, default="float32"
-        bfloat16 keeps float32 weights.
-    random_state : int, RandomState or None, default=None
-        Seed of cut, resampler, weights, order and dropout.
-    verbose : int, default=0
-        1 prints a line an epoch.
-    warm_start : bool, default=False
-        Go on from the last fit's weights.
-    net_params : dict, default=None
-        Further parameters of the skorch net.
+    {shared parameters}
 
     Attributes
     ----------
-    classes_ : ndarray of shape (n_classes,)
-        Class labels.
-    n_features_in_ : int
-        Columns seen in ``fit``.
-    feature_names_in_ : ndarray of str
-        Their names, where X had any.
-    net_ : skorch.NeuralNetClassifier
-        The trained net.
-    history_ : pandas.DataFrame
-        One row an epoch.
-    n_epochs_ : int
-        Epochs trained.
-    best_epoch_ : int
-        Epoch whose weights are kept, counted from 1.
+    {shared attributes}
     pretrain_history_ : pandas.DataFrame
         Mean squared error of the pre-training: ``layer``, ``epoch``, ``loss``.
 
@@ -115,103 +67,143 @@ default="f1_weighted"
     2
     """
 
-    _parameter_constraints: dict = {
+    hidden_sizes: tuple = field(default=(400, 300, 200, 100, 50), kw_only=False)
+    dropout: float = 0.05
+    pretrain_epochs: int = 10
+    pretrain_lr: float = 0.001
+    max_epochs: int = 200
+
+    _parameter_constraints = {
         **BaseTorchClassifier._parameter_constraints,
         "hidden_sizes": ["array-like"],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "dropout": [SHARE],
         "pretrain_epochs": [Interval(Integral, 0, None, closed="left")],
-        "pretrain_lr": [Interval(Real, 0, None, closed="neither")],
+        "pretrain_lr": [POSITIVE],
     }
 
-    def __init__(
-        self,
-        hidden_sizes=(400, 300, 200, 100, 50),
-        dropout=0.05,
-        pretrain_epochs=10,
-        pretrain_lr=0.001,
-        *,
-        lr=0.001,
-        batch_size=256,
-        max_epochs=200,
-        weight_decay=0.0,
-        warmup_ratio=0.0,
-        loss="cross_entropy",
-        gamma=2.0,
-        alpha=None,
-        class_weight=None,
-        weighted_sampling=False,
-        resampler=None,
-        validation_fraction=0.1,
-        early_stopping=True,
-        patience=15,
-        monitor="f1_weighted",
-        device="auto",
-        precision="float32",
-        random_state=None,
-        verbose=0,
-        warm_start=False,
-        net_params=None,
-    ):
-        self.hidden_sizes = hidden_sizes
-        self.dropout = dropout
-        self.pretrain_epochs = pretrain_epochs
-        self.pretrain_lr = pretrain_lr
-        self.lr = lr
-        self.batch_size = batch_size
-        self.max_epochs = max_epochs
-        self.weight_decay = weight_decay
-        self.warmup_ratio = warmup_ratio
-        self.loss = loss
-        self.gamma = gamma
-        self.alpha = alpha
-        self.class_weight = class_weight
-        self.weighted_sampling = weighted_sampling
-        self.resampler = resampler
-        self.validation_fraction = validation_fraction
-        self.early_stopping = early_stopping
-        self.patience = patience
-        self.monitor = monitor
-        self.device = device
-        self.precision = precision
-        self.random_state = random_state
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.net_params = net_params
+    @property
+    def pretrain_history_(self):
+        """One row a layer and epoch of the pre-training."""
+        check_is_fitted(self)
+        rows = [
+            (layer, epoch, loss)
+            for layer, losses in enumerate(self._pretrain_losses, start=1)
+            for epoch, loss in enumerate(losses, start=1)
+        ]
+        return pd.DataFrame(rows, columns=["layer", "epoch", "loss"])
+
+    def _without_effect(self):
+        yield from super()._without_effect()
+        if not self.pretrain_epochs:
+            yield "pretrain_lr", "pretrain_epochs=0"
 
     def _build_module(self, n_features, n_classes):
-        check_sizes("hidden_sizes", self.hidden_sizes, length=None, at_least=1)
+        check_sizes("hidden_sizes", self.hidden_sizes, at_least=1)
         return DeepPacketSAENet(n_features, n_classes, tuple(self.hidden_sizes), self.dropout)
 
-    def _train(self, train, valid, seed, epochs, context=None, hook_data=(None, None)):
-        # the layers are pre-trained where the module is initialised, on the rows of this fit
-        self._pretraining = {"train": train, "seed": seed}
+    def _train(self, train, valid, seed, *args, **options):
+        self._pretrain_on = train, seed  # what the layers of a new module learn to code
         try:
-            super()._train(train, valid, seed, epochs, context, hook_data)
-            losses = self._pretraining.get("losses")
+            super()._train(train, valid, seed, *args, **options)
         finally:
-            del self._pretraining
-        if losses is not None:
-            self.pretrain_history_ = pd.DataFrame(
-                list(_number(losses)),
-                columns=["layer", "epoch", "loss"],
-            )
+            del self._pretrain_on
 
-    def _initialize_module(self, module):
-        device, dtype = resolve_device(self.device), DTYPES[self.precision]
-        X, _, weight = self._pretraining["train"]
-        self._pretraining["losses"] = pretrain_layers(
-            module.to(device, dtype),
-            self._encode(X).to(device, dtype),
-            None if weight is None else torch.as_tensor(weight).to(device, dtype),
-            self.pretrain_lr,
-            self.batch_size,
-            self.pretrain_epochs,
-            torch.Generator().manual_seed(derive_seed(self._pretraining["seed"], 4)),
+    def _new_module(self):
+        module = super()._new_module()
+        if "_pretrain_on" not in self.__dict__:
+            return module
+        (X, target, weight), seed = self._pretrain_on
+        weight = None if weight is None else weight * (len(weight) / weight.sum())
+        data = self._tensors(X, target, weight)
+        module = module.to(data.X.device, data.X.dtype)
+        self._pretrain_losses = pretrain_layers(
+            module,
+            data.X,
+            data.weight,
+            lr=self.pretrain_lr,
+            batch_size=self.batch_size,
+            max_epochs=self.pretrain_epochs,
+            seed=derive_seed(seed, 4),
         )
+        return module
 
 
-def _number(losses):
-    """Layer, epoch and loss of nested lists, counted from 1."""
-    for layer, row in enumerate(losses, start=1):
-        for epoch, loss in enumerate(row, start=1):
-            yield layer, epoch, loss
+def pretrain_layers(net, X, weight=None, lr=1e-3, batch_size=256, max_epochs=10, seed=0):
+    """Teach each layer of a stacked auto-encoder, from the bottom up, to code what enters it.
+
+    Layer i and a linear decoder of its own learn to give back the codes of the layers below; then
+    the codes of layer i are what layer i + 1 learns from. The decoders are thrown away.
+
+    Parameters
+    ----------
+    net : DeepPacketSAENet
+        Changed in place; it is left in training mode.
+    X : Tensor of shape (N, T)
+        On the network's device.
+    weight : Tensor of shape (N,), default=None
+        Of the rows in the error, of mean one; all alike without it.
+    lr : float, default=1e-3
+        Of Adam.
+    batch_size : int, default=256
+    max_epochs : int, default=10
+        For each layer.
+    seed : int, default=0
+        Of decoders, dropout and order.
+
+    Returns
+    -------
+    list of list of float
+        Mean squared error of every layer and epoch.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sktraffic.neural_network._deep_packet_sae import pretrain_layers
+    >>> from sktraffic.nn import DeepPacketSAENet
+    >>> net = DeepPacketSAENet(6, 2, hidden_sizes=(4, 2))
+    >>> losses = pretrain_layers(net, torch.rand(32, 6), max_epochs=3)
+    >>> [len(layer) for layer in losses]
+    [3, 3]
+    """
+    losses, codes = [], X
+    for number, layer in enumerate(net.layers):
+        losses.append([])
+        if max_epochs:
+            data = TensorData(codes, codes, weight)
+            coder = _coder(layer, data, lr, batch_size, derive_seed(seed, number))
+            coder.partial_fit(data, epochs=max_epochs)
+            if coder.interrupted_:
+                raise KeyboardInterrupt
+            losses[-1] = coder.history[:, "train_loss"]
+        layer.eval()
+        with torch.no_grad():
+            codes = torch.cat([layer(part) for part in codes.split(batch_size)])
+    net.train()
+    return losses
+
+
+def _coder(layer, data, lr, batch_size, seed):
+    """Net of a layer and a new decoder that is to give back what entered."""
+    random = FitRandom(seed)
+    with random:
+        decoder = nn.Linear(layer[0].out_features, layer[0].in_features).to(data.X)
+    order = torch.Generator().manual_seed(derive_seed(seed, 0))
+    return TensorNet(
+        nn.Sequential(layer, decoder),
+        criterion=_MeanSquare,
+        optimizer=torch.optim.Adam,
+        lr=lr,
+        batch_size=batch_size,
+        iterator_train=partial(TensorBatches, generator=order),
+        device=data.X.device,
+        verbose=0,
+        random=random,
+    ).initialize()
+
+
+class _MeanSquare(nn.Module):
+    """Mean over rows and columns of the squared error; rows may have weights."""
+
+    def forward(self, decoded, rows, weight=None):
+        error = (decoded - rows).square().mean(dim=1)  # (B,)
+        return (error if weight is None else error * weight).mean()

@@ -1,21 +1,21 @@
 """The transformer ensemble of Qi et al. (2025), section 3, as an estimator."""
 
 import warnings
+from dataclasses import field
 from numbers import Integral
 
 import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from sktraffic._compat import Interval
-from sktraffic.neural_network._base import BaseTorchClassifier
-from sktraffic.neural_network._member import TransformerMember, fit_members
+from sktraffic.neural_network._member import TransformerMember, TransformerParams, fit_members
+from sktraffic.neural_network._params import COUNT
 from sktraffic.neural_network._runtime import derive_seed, draw_seed
 from sktraffic.neural_network._uncertainty import mutual_information
 from sktraffic.nn import stack_members, stacked_forward
 
 
-class TransformerEnsemble(BaseTorchClassifier):
+class TransformerEnsemble(TransformerParams):
     """Ensemble of feature-token transformers with averaged probabilities.
 
     Qi et al. (2025), doi 10.62177/apemr.v2i5.632, sections 3.2 to 3.4: every feature is a token
@@ -37,59 +37,14 @@ class TransformerEnsemble(BaseTorchClassifier):
         Width inside an encoder layer and of the head's hidden layer.
     dropout : float, default=0.1
         Dropout after attention, in and after the inner layer, and in the head.
-    lr : float, default=0.001
-        Learning rate of Adam.
-    batch_size : int, default=256
-        Rows of one step.
-    max_epochs : int, default=100
-        Passes over the training part, at most.
-    weight_decay : float, default=0.0
-        Decoupled decay (AdamW); 0 is Adam.
-    warmup_ratio : float, default=0.0
-        Share of the steps in which the learning rate climbs from 0, after which it falls to 0
-        linearly; 0 keeps it constant.
-    loss : {"cross_entropy", "focal"}, default="focal"
-        What is minimised.
-    gamma : float, default=2.0
-        Focusing exponent of the focal loss; unused by the cross-entropy.
-    alpha : float, array-like of shape (n_classes,), "balanced" or None, default=None
-        Class weights of the focal loss; unused by the cross-entropy.
-    class_weight : dict, "balanced" or None, default=None
-        Factor of each class's rows in either loss; "balanced" is computed from the training
-        part, after resampling.
-    weighted_sampling : bool, default=False
-        Draw batches with replacement so that all classes come equally often.
-    resampler : imbalanced-learn sampler, default=None
-        Cloned, seeded and applied to the training part, after the validation part is cut.
-    validation_fraction : float, default=0.1
-        Share of real rows to watch with ``early_stopping``; stratified, groups kept whole.
-    early_stopping : bool, default=True
-        Cut a validation part, stop when ``monitor`` no longer improves, keep the best weights.
-    patience : int, default=15
-        Epochs without improvement after which to stop.
-    monitor : {"f1_weighted", "f1_macro", "accuracy", "balanced_accuracy", "valid_loss"}, \
-default="f1_weighted"
-        What early stopping watches.
-    device : str, default="auto"
-        "cpu", "cuda", "cuda:1", or "auto" for a GPU where there is one.
-    precision : {"float32", "bfloat16", "float64"}, default="float32"
-        bfloat16 keeps float32 weights.
-    random_state : int, RandomState or None, default=None
-        Seed of cut, resampler, weights, order and dropout. None takes a fresh one and leaves
-        NumPy's global generator alone.
-    verbose : int, default=0
-        1 prints a line an epoch.
-    warm_start : bool, default=False
-        Go on from the last fit's weights.
-    net_params : dict, default=None
-        Further parameters of the skorch net, such as ``callbacks`` or ``optimizer``.
     n_jobs : int, default=None
         Processes that fit members at the same time; the result does not depend on it.
+    {shared parameters}
 
     Attributes
     ----------
     members_ : list of TransformerMember
-        The fitted members, single classifiers on class indices with ``net_`` and ``history_``.
+        The fitted members: classifiers of the same labels with ``net_`` and ``history_``.
     classes_ : ndarray of shape (n_classes,)
         Class labels.
     n_features_in_ : int
@@ -113,74 +68,16 @@ default="f1_weighted"
     (True, 3)
     """
 
-    _parameter_constraints: dict = {
-        **TransformerMember._parameter_constraints,
-        "n_members": [Interval(Integral, 1, None, closed="left")],
+    n_members: int = field(default=3, kw_only=False)
+    n_jobs: int | None = None
+
+    _parameter_constraints = {
+        **TransformerParams._parameter_constraints,
+        "n_members": [COUNT],
         "n_jobs": [Integral, None],
     }
 
     _predict_rows = 1024
-
-    def __init__(
-        self,
-        n_members=3,
-        *,
-        d_token=128,
-        n_heads=8,
-        n_layers=2,
-        d_hidden=128,
-        dropout=0.1,
-        lr=0.001,
-        batch_size=256,
-        max_epochs=100,
-        weight_decay=0.0,
-        warmup_ratio=0.0,
-        loss="focal",
-        gamma=2.0,
-        alpha=None,
-        class_weight=None,
-        weighted_sampling=False,
-        resampler=None,
-        validation_fraction=0.1,
-        early_stopping=True,
-        patience=15,
-        monitor="f1_weighted",
-        device="auto",
-        precision="float32",
-        random_state=None,
-        verbose=0,
-        warm_start=False,
-        net_params=None,
-        n_jobs=None,
-    ):
-        self.n_members = n_members
-        self.d_token = d_token
-        self.n_heads = n_heads
-        self.n_layers = n_layers
-        self.d_hidden = d_hidden
-        self.dropout = dropout
-        self.lr = lr
-        self.batch_size = batch_size
-        self.max_epochs = max_epochs
-        self.weight_decay = weight_decay
-        self.warmup_ratio = warmup_ratio
-        self.loss = loss
-        self.gamma = gamma
-        self.alpha = alpha
-        self.class_weight = class_weight
-        self.weighted_sampling = weighted_sampling
-        self.resampler = resampler
-        self.validation_fraction = validation_fraction
-        self.early_stopping = early_stopping
-        self.patience = patience
-        self.monitor = monitor
-        self.device = device
-        self.precision = precision
-        self.random_state = random_state
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.net_params = net_params
-        self.n_jobs = n_jobs
 
     def predict_proba(self, X):
         """Probability of each class, the mean over the members.
@@ -343,13 +240,14 @@ default="f1_weighted"
             member.set_params(**params, random_state=derive_seed(seed, 4, i) % 2**31)
         return members
 
-    def _fit_arrays(self, X, target, weight, groups, context):
+    def _fit_arrays(self, X, target, weight, groups, context, valid=None):
         """Fit every member on all rows; each cuts and resamples for itself."""
         members = self._new_members(draw_seed(self.random_state))
-        fitted = fit_members(members, self, (X, target, weight, groups), context, self.n_jobs)
-        self.members_ = fitted
-        self.__dict__.pop("_stacked", None)
-        self._stack()
+        data = {"X": X, "y": self.classes_[target], "sample_weight": weight, "groups": groups}
+        if valid is not None:
+            data |= {"X_valid": valid[0], "y_valid": self.classes_[valid[1]]}
+        fitted = fit_members(members, self, data, context)
+        self._set_members(fitted)
         if len(fitted) < len(members):
             warnings.warn(
                 f"TransformerEnsemble.fit was interrupted with {len(fitted)} of {len(members)} "
@@ -358,12 +256,16 @@ default="f1_weighted"
                 stacklevel=3,
             )
 
-    def _train(self, train, valid, seed, epochs, context=None, hook_data=(None, None)):
+    def _train(self, train, valid, seed, epochs, **options):
         """Train every member one epoch more, for ``partial_fit``."""
         X, target, weight = train
-        self.members_ = self._new_members(seed)
-        for member in self.members_:
-            member.partial_fit(X, target, np.arange(len(self.classes_)), weight)
+        members = self._new_members(seed)
+        for member in members:
+            member.partial_fit(X, self.classes_[target], self.classes_, weight)
+        self._set_members(members)
+
+    def _set_members(self, members):
+        self.members_ = members
         self.__dict__.pop("_stacked", None)
         self._stack()
 

@@ -1,9 +1,11 @@
 """Checks of what a fit is given: pure functions with errors that say what to do."""
 
 import copy
+from numbers import Integral
 
 import numpy as np
 import torch
+from scipy import sparse
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
@@ -24,19 +26,18 @@ def quick_array(X, n_features, dtype):
     return X if np.isfinite(total) else None
 
 
-def check_metadata(X, y, sample_weight, groups):
-    """Check weights and groups; leave out rows of weight zero.
+def dense(X):
+    """Give a sparse X as a dense array: that is what a network reads."""
+    return X.toarray() if sparse.issparse(X) else X
 
-    Returns
-    -------
-    X, y, weight, groups : ndarrays
-        Weight and groups are None where they were not given.
-    """
+
+def check_metadata(X, sample_weight, groups):
+    """Weights and groups as arrays, one entry a row of X; None where they were not given."""
     if groups is not None:
         groups = column_or_1d(groups)
         check_consistent_length(X, groups)
     if sample_weight is None:
-        return X, y, None, groups
+        return None, groups
     if np.isscalar(sample_weight):
         sample_weight = np.full(len(X), sample_weight)
     weight = check_array(
@@ -51,14 +52,23 @@ def check_metadata(X, y, sample_weight, groups):
             "sample_weight must be zero or more everywhere and above zero somewhere, got values "
             f"from {weight.min()} to {weight.max()}: no negative weight, and not all zero."
         )
-    kept = weight > 0
-    if not kept.all():
-        X, y, weight = X[kept], y[kept], weight[kept]
-        groups = None if groups is None else groups[kept]
-    return X, y, weight, groups
+    return weight, groups
 
 
-def encode_labels(y, classes, name):
+def drop_zero_weights(X, target, weight, groups):
+    """Leave out rows of weight zero; rows of two classes must remain to be told apart."""
+    kept = None if weight is None else np.flatnonzero(weight)
+    if kept is None or len(kept) == len(X):
+        return X, target, weight, groups
+    if np.ptp(target[kept]) == 0:
+        raise ValueError(
+            "sample_weight leaves rows of 1 class only: all others weigh 0. Give rows of at least "
+            "2 classes a weight above 0."
+        )
+    return take((X, target, weight, groups), kept)
+
+
+def encode_labels(y, classes, name, of="y"):
     """Labels as indices into the sorted classes, which are found in y where None is given."""
     check_classification_targets(y)
     if classes is None:
@@ -73,8 +83,8 @@ def encode_labels(y, classes, name):
     if not np.array_equal(classes[target], y):
         unknown = np.setdiff1d(y, classes)
         raise ValueError(
-            f"y holds the labels {unknown.tolist()}, which {name} does not know: its classes are "
-            f"{classes.tolist()}. Name all of them in the first call, or fit anew with "
+            f"{of} holds the labels {unknown.tolist()}, which {name} does not know: its classes "
+            f"are {classes.tolist()}. Name all of them in the first call, or fit anew with "
             "warm_start=False."
         )
     return classes, target
@@ -103,3 +113,23 @@ def check_net_params(net_params, reserved):
         )
     # skorch sets parameters on callback objects; the caller's stay as they were
     return copy.deepcopy(net_params)
+
+
+def check_sizes(name, sizes, length=None, at_least=0):
+    """Raise unless a parameter holds positive integers, as many as wanted.
+
+    Parameters
+    ----------
+    name : str
+        Of the parameter, for the message.
+    sizes : array-like
+    length : int, optional
+        How many; any number without it.
+    at_least : int, default=0
+        Fewest.
+    """
+    sizes = tuple(sizes)
+    good = all(isinstance(size, Integral) and size >= 1 for size in sizes)
+    if not good or (length is not None and len(sizes) != length) or len(sizes) < at_least:
+        wanted = "" if length is None else f"{length} "
+        raise ValueError(f"{name} must hold {wanted}positive integers, got {sizes!r}.")

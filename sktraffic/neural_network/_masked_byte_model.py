@@ -1,36 +1,28 @@
 """Masked-token pre-training of BERT on unlabelled token arrays."""
 
-import warnings
-from numbers import Integral, Real
+from dataclasses import field
+from functools import partial
+from numbers import Real
 
 import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
+from skorch.callbacks import Callback
+from torch import nn
 
-from sktraffic._compat import CallbackSupportMixin, Interval, StrOptions, _fit_context
-from sktraffic.neural_network._masked_state import MaskedState
-from sktraffic.neural_network._masked_training import (
-    MaskedTraining,
-    embeddings,
-    run_masked_training,
-    share_named,
-)
+from sktraffic._compat import CallbackSupportMixin, Interval, _fit_context
+from sktraffic.neural_network import _inputs
+from sktraffic.neural_network._estimator import TorchEstimator
+from sktraffic.neural_network._net import TensorBatches, TensorData
+from sktraffic.neural_network._params import BERT_CONSTRAINTS, COUNT
 from sktraffic.neural_network._pretrained import quiet_transformers
-from sktraffic.neural_network._runtime import (
-    DTYPES,
-    derive_seed,
-    draw_seed,
-    isolated_rng,
-    resolve_device,
-)
+from sktraffic.neural_network._runtime import autocast, draw_seed, resolve_device
 from sktraffic.neural_network._tokens import check_heads, check_tokens
-from sktraffic.nn import mask_tokens
-
-_COUNT = Interval(Integral, 1, None, closed="left")
+from sktraffic.nn import MaskedByteNet, mask_tokens, masked_mean
 
 
 class MaskedByteModel(
-    MaskedState,
+    TorchEstimator,
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
@@ -48,42 +40,19 @@ class MaskedByteModel(
     vocab_size : int, default=260
         Number of token ids, padding (0) included. ``ByteTokens`` has 259; one more is for
         `mask_token`.
-    hidden_size : int, default=768
-        Width of BERT; a multiple of `n_heads`.
-    n_layers : int, default=12
-    n_heads : int, default=8
-    intermediate_size : int, default=None
-        Width of the feed-forward part; 4 hidden_size without it.
-    max_length : int, default=128
-        Most tokens of a session.
-    dropout : float, default=0.1
     mask_probability : float, default=0.15
         Chance of a token to be chosen; every session has one chosen.
     mask_token : int, default=None
         The id that stands for a hidden token; the last of the vocabulary without it. It should
         not occur in the data.
-    lr : float, default=1e-4
-        Of AdamW.
-    batch_size : int, default=32
-        Sessions of one step.
-    max_epochs : int, default=10
-    weight_decay : float, default=0.01
-        Of AdamW.
-    warmup_ratio : float, default=0.1
-        Share of the steps in which the learning rate climbs; then it falls to 0 linearly.
-    device : str, default="auto"
-        "cpu", "cuda", "cuda:1", or "auto" for a GPU where there is one.
-    precision : {"float32", "bfloat16", "float64"}, default="float32"
-        bfloat16 keeps float32 weights.
-    random_state : int, RandomState or None, default=None
-        Seed of weights, masks, order and dropout.
-    verbose : int, default=0
-        1 prints a line an epoch.
+    {shared parameters}
 
     Attributes
     ----------
     module_ : sktraffic.nn.MaskedByteNet
         The trained network, built again from NumPy weights when first used after unpickling.
+    net_ : skorch.NeuralNetClassifier
+        The net that trained it.
     history_ : pandas.DataFrame
         One row an epoch: ``epoch``, ``train_loss``, ``train_accuracy`` (of the hidden tokens,
         dropout at work), seconds (``dur``).
@@ -113,67 +82,29 @@ class MaskedByteModel(
     (64, 16)
     """
 
-    _parameter_constraints: dict = {
-        "vocab_size": [Interval(Integral, 2, None, closed="left")],
-        "hidden_size": [_COUNT],
-        "n_layers": [_COUNT],
-        "n_heads": [_COUNT],
-        "intermediate_size": [_COUNT, None],
-        "max_length": [_COUNT],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
+    vocab_size: int = field(default=260, kw_only=False)
+    hidden_size: int = 768
+    n_layers: int = 12
+    n_heads: int = 8
+    intermediate_size: int | None = None
+    max_length: int = 128
+    dropout: float = 0.1
+    mask_probability: float = 0.15
+    mask_token: int | None = None
+    lr: float = 1e-4
+    batch_size: int = 32
+    max_epochs: int = 10
+    weight_decay: float = 0.01
+    warmup_ratio: float = 0.1
+
+    _parameter_constraints = {
+        **TorchEstimator._parameter_constraints,
+        **BERT_CONSTRAINTS,
         "mask_probability": [Interval(Real, 0, 1, closed="right")],
-        "mask_token": [_COUNT, None],
-        "lr": [Interval(Real, 0, None, closed="neither")],
-        "batch_size": [_COUNT],
-        "max_epochs": [_COUNT],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "warmup_ratio": [Interval(Real, 0, 1, closed="both")],
-        "device": [str],
-        "precision": [StrOptions(set(DTYPES))],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
+        "mask_token": [COUNT, None],
     }
 
-    def __init__(
-        self,
-        vocab_size=260,
-        hidden_size=768,
-        n_layers=12,
-        n_heads=8,
-        intermediate_size=None,
-        max_length=128,
-        dropout=0.1,
-        *,
-        mask_probability=0.15,
-        mask_token=None,
-        lr=1e-4,
-        batch_size=32,
-        max_epochs=10,
-        weight_decay=0.01,
-        warmup_ratio=0.1,
-        device="auto",
-        precision="float32",
-        random_state=None,
-        verbose=0,
-    ):
-        self.vocab_size = vocab_size
-        self.hidden_size = hidden_size
-        self.n_layers = n_layers
-        self.n_heads = n_heads
-        self.intermediate_size = intermediate_size
-        self.max_length = max_length
-        self.dropout = dropout
-        self.mask_probability = mask_probability
-        self.mask_token = mask_token
-        self.lr = lr
-        self.batch_size = batch_size
-        self.max_epochs = max_epochs
-        self.weight_decay = weight_decay
-        self.warmup_ratio = warmup_ratio
-        self.device = device
-        self.precision = precision
-        self.random_state = random_state
-        self.verbose = verbose
+    _predict_rows = 256
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
@@ -181,7 +112,7 @@ class MaskedByteModel(
 
         Parameters
         ----------
-        X : array-like of shape (n_sessions, n_tokens)
+        X : {array-like, sparse matrix} of shape (n_sessions, n_tokens)
             Token ids, 0 for padding.
         y : None
             Ignored.
@@ -199,7 +130,7 @@ class MaskedByteModel(
         Warns
         -----
         UserWarning
-            If Ctrl-C ended the fit early; the model is usable.
+            If Ctrl-C ended the fit early, but not in its first epoch; the model is usable.
 
         Examples
         --------
@@ -208,6 +139,7 @@ class MaskedByteModel(
         >>> len(model.fit([[1, 2, 3, 0], [4, 5, 0, 0]]).history_)
         10
         """
+        self._check_effects()
         context = self._init_callback_context(max_subtasks=self.max_epochs)
         hook = {"estimator": self, "X": X, "y": y}
         context.call_on_fit_task_begin(**hook)
@@ -222,20 +154,19 @@ class MaskedByteModel(
             raise ValueError(
                 f"All of the {len(tokens)} sessions are padding (id 0); there is nothing to learn."
             )
-        tokens = tokens[tokens.any(axis=1)]
+        tokens = torch.from_numpy(tokens[tokens.any(axis=1)]).to(resolve_device(self.device))
         self._fit_params = self.get_params(deep=False)
-        device = resolve_device(self.device)
+        self._history = []
         self._forget()
-        seed = draw_seed(self.random_state)
-        with isolated_rng(derive_seed(seed, 0), device):
-            self._module = self._build_module(device)
-            self._history = []
-            try:
-                self._train(tokens, seed, context)
-            except BaseException:
-                self._forget()  # a fit that failed must not pass for a fitted model
-                raise
-        self._module.eval()
+        self._run(
+            TensorData(tokens),
+            draw_seed(self.random_state),
+            self.max_epochs,
+            batches=partial(MaskedBatches, mask=self._mask),
+            callbacks=[("named", HiddenNamed())],
+            hook=hook,
+            context=context,
+        )
         context.call_on_fit_task_end(**hook, reconstruction_attributes=dict)
         return self
 
@@ -261,7 +192,7 @@ class MaskedByteModel(
         """
         module = self.module_
         tokens = torch.from_numpy(self._tokens(X, reset=False))
-        return embeddings(module, tokens, self._fit_params["precision"]).numpy()
+        return self._forward(partial(_embedding, module), tokens, self.net_.device).numpy()
 
     def score(self, X, y=None):
         """Share of hidden tokens that the model names.
@@ -289,7 +220,17 @@ class MaskedByteModel(
         """
         module = self.module_
         tokens = torch.from_numpy(self._tokens(X, reset=False))
-        return share_named(module, tokens, self._mask, self._fit_params["precision"])
+        device, precision = self.net_.device, self._fit_params["precision"]
+        batches = MaskedBatches(
+            TensorData(tokens), self._predict_rows, torch.Generator().manual_seed(0), self._mask
+        )
+        hits, count = 0, 0
+        with torch.inference_mode(), autocast(precision, device):
+            for x, target in batches.in_order():
+                logits = module(**{name: part.to(device) for name, part in x.items()})
+                hits += (logits.argmax(dim=-1).cpu() == target).sum().item()
+                count += len(target)
+        return hits / max(count, 1)
 
     def save_pretrained(self, folder):
         """Write weights and configuration as transformers does.
@@ -320,7 +261,8 @@ class MaskedByteModel(
         params = self.get_params(deep=False) if reset else self._fit_params
         if not reset:
             check_is_fitted(self)
-        X = validate_data(self, X, dtype="numeric", reset=reset)
+        X = validate_data(self, X, dtype="numeric", accept_sparse="csr", reset=reset)
+        X = _inputs.dense(X)
         return check_tokens(X, params["vocab_size"], params["max_length"], type(self).__name__)
 
     def _mask(self, tokens, generator):
@@ -334,38 +276,86 @@ class MaskedByteModel(
             generator,
         )
 
-    def _train(self, tokens, seed, context):
-        """Train on all tokens, an epoch at a time; Ctrl-C ends it and keeps what is learned."""
-        training = MaskedTraining(
-            self._module,
-            torch.from_numpy(tokens),
-            self._mask,
-            self._fit_params,
-            derive_seed(seed, 1),
-        )
-        hook = {"estimator": self, "X": tokens, "y": None}
+    @property
+    def module_(self):
+        """The trained network."""
+        return self.net_.module_
 
-        def at_end(row):
-            if self.verbose:
-                print("  ".join(f"{key}: {value:.4g}" for key, value in row.items()))
-            task = context.subcontext(task_name="epoch")
-            task.call_on_fit_task_begin(**hook)
-            return task.call_on_fit_task_end(**hook, reconstruction_attributes=dict)
+    @property
+    def _n_features_out(self):
+        return self._fit_params["hidden_size"]
 
-        try:
-            run_masked_training(training, self._history, self.max_epochs, at_end)
-        except KeyboardInterrupt:
-            warnings.warn(
-                f"{type(self).__name__}.fit was interrupted after {len(self._history)} of "
-                f"{self.max_epochs} epochs. It keeps the weights as they were then and can be "
-                "used.",
-                UserWarning,
-                stacklevel=3,
-            )
+    def _new_module(self):
+        names = (
+            "vocab_size", "hidden_size", "n_layers", "n_heads", "intermediate_size", "max_length",
+            "dropout",
+        )  # fmt: skip
+        return MaskedByteNet(**{name: self._fit_params[name] for name in names})
+
+    def _criterion(self):
+        return nn.CrossEntropyLoss()
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
         tags.input_tags.categorical = True
         tags.input_tags.positive_only = True
         tags.transformer_tags.preserves_dtype = []
         return tags
+
+
+def _embedding(module, tokens):
+    """Mean of BERT's outputs over the tokens of each row: (B, T) -> (B, hidden_size)."""
+    hidden, mask = module.encode(tokens)
+    return masked_mean(hidden.float() if hidden.dtype is torch.bfloat16 else hidden, mask)
+
+
+class MaskedBatches(TensorBatches):
+    """Batches of which some tokens are hidden; the target is what stood there.
+
+    Parameters
+    ----------
+    data : TensorData
+        Tokens (n, T).
+    batch_size : int
+    generator : torch.Generator
+        Of order and masks.
+    mask : callable
+        Tokens (B, T) and a generator -> inputs (B, T), chosen (B, T).
+    """
+
+    def __init__(self, data, batch_size, generator, mask):
+        super().__init__(data, batch_size, generator)
+        self.mask = mask
+
+    def __iter__(self):
+        return self._masked(super().__iter__())
+
+    def in_order(self):
+        """Iterate without shuffling."""
+        size = self.batch_size
+        return self._masked(
+            self.data.batch(slice(i, i + size)) for i in range(0, len(self.data), size)
+        )
+
+    def _masked(self, batches):
+        for tokens, _ in batches:
+            inputs, chosen = self.mask(tokens, self.generator)
+            yield {"tokens": inputs, "chosen": chosen}, tokens[chosen]  # (B, T) twice, (M,)
+
+
+class HiddenNamed(Callback):
+    """Share of an epoch's hidden tokens that were named, in the history as ``train_accuracy``."""
+
+    def on_epoch_begin(self, net, **kwargs):
+        """Begin the count."""
+        self.hits_, self.count_ = 0, 0
+
+    def on_batch_end(self, net, batch=None, y_pred=None, training=False, **kwargs):
+        """Count a batch's: logits (M, vocab_size), target (M,)."""
+        self.hits_ = self.hits_ + (y_pred.argmax(dim=-1) == batch[1]).sum()
+        self.count_ += len(batch[1])
+
+    def on_epoch_end(self, net, **kwargs):
+        """Record the share."""
+        net.history.record("train_accuracy", float(self.hits_) / self.count_)

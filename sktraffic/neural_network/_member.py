@@ -1,123 +1,78 @@
 """One feature-token transformer as an estimator: the member of an ensemble."""
 
-from numbers import Integral, Real
+from numbers import Integral
 
+import torch
 from joblib import Parallel, delayed
 
 from sktraffic._compat import Interval
 from sktraffic.neural_network._base import BaseTorchClassifier
+from sktraffic.neural_network._params import COUNT, SHARE
+from sktraffic.neural_network._runtime import torch_threads
 from sktraffic.nn import FeatureTransformer
 
-_COUNT = Interval(Integral, 1, None, closed="left")
 
+class TransformerParams(BaseTorchClassifier):
+    """What one transformer and an ensemble of them share: parameters and module."""
 
-class TransformerMember(BaseTorchClassifier):
-    """One member of a `TransformerEnsemble`, which documents the parameters.
+    d_token: int = 128
+    n_heads: int = 8
+    n_layers: int = 2
+    d_hidden: int = 128
+    dropout: float = 0.1
+    gamma: float = 2.0
 
-    Examples
-    --------
-    >>> from sktraffic.neural_network import TransformerEnsemble
-    >>> clf = TransformerEnsemble(d_token=8, n_heads=2, max_epochs=1, early_stopping=False)
-    >>> clf.fit([[0.0], [1.0]], [0, 1]).members_[0].n_epochs_
-    1
-    """
-
-    _parameter_constraints: dict = {
+    _parameter_constraints = {
         **BaseTorchClassifier._parameter_constraints,
-        "d_token": [_COUNT],
-        "n_heads": [_COUNT],
+        "d_token": [COUNT],
+        "n_heads": [COUNT],
         "n_layers": [Interval(Integral, 0, None, closed="left")],
-        "d_hidden": [_COUNT],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "d_hidden": [COUNT],
+        "dropout": [SHARE],
     }
-
-    def __init__(
-        self,
-        *,
-        d_token=128,
-        n_heads=8,
-        n_layers=2,
-        d_hidden=128,
-        dropout=0.1,
-        lr=0.001,
-        batch_size=256,
-        max_epochs=100,
-        weight_decay=0.0,
-        warmup_ratio=0.0,
-        loss="focal",
-        gamma=2.0,
-        alpha=None,
-        class_weight=None,
-        weighted_sampling=False,
-        resampler=None,
-        validation_fraction=0.1,
-        early_stopping=True,
-        patience=15,
-        monitor="f1_weighted",
-        device="auto",
-        precision="float32",
-        random_state=None,
-        verbose=0,
-        warm_start=False,
-        net_params=None,
-    ):
-        self.d_token = d_token
-        self.n_heads = n_heads
-        self.n_layers = n_layers
-        self.d_hidden = d_hidden
-        self.dropout = dropout
-        self.lr = lr
-        self.batch_size = batch_size
-        self.max_epochs = max_epochs
-        self.weight_decay = weight_decay
-        self.warmup_ratio = warmup_ratio
-        self.loss = loss
-        self.gamma = gamma
-        self.alpha = alpha
-        self.class_weight = class_weight
-        self.weighted_sampling = weighted_sampling
-        self.resampler = resampler
-        self.validation_fraction = validation_fraction
-        self.early_stopping = early_stopping
-        self.patience = patience
-        self.monitor = monitor
-        self.device = device
-        self.precision = precision
-        self.random_state = random_state
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.net_params = net_params
 
     def _build_module(self, n_features, n_classes):
         sizes = self.d_token, self.n_heads, self.n_layers, self.d_hidden
         return FeatureTransformer(n_features, n_classes, *sizes, self.dropout)
 
 
-def fit_members(members, ensemble, data, context, n_jobs):
+class TransformerMember(TransformerParams):
+    """One member of a `TransformerEnsemble`, which documents the parameters.
+
+    Examples
+    --------
+    >>> from sktraffic.neural_network import TransformerEnsemble
+    >>> clf = TransformerEnsemble(d_token=8, n_heads=2, max_epochs=1, early_stopping=False)
+    >>> clf.fit([[0.0], [1.0]], ["a", "b"]).members_[0].predict([[0.0]]).dtype.kind
+    'U'
+    """
+
+
+def fit_members(members, ensemble, data, context):
     """Fit the members of an ensemble; returns those fitted, fewer where Ctrl-C came.
 
     Parameters
     ----------
     members : list of TransformerMember
     ensemble : TransformerEnsemble
-    data : tuple
-        X, target, weight and groups of the ensemble's fit.
+    data : dict
+        Arguments of the members' fits.
     context : CallbackContext
         Of the ensemble's fit.
-    n_jobs : int or None
-        Processes.
 
     Returns
     -------
     list of TransformerMember
     """
+    # a worker's torch would run on fewer threads, and round otherwise
+    n_threads = torch.get_num_threads()
     jobs = [
-        delayed(_fit_member)(member, ensemble, *data, context.subcontext("fit-member"))
+        delayed(_fit_member)(member, ensemble, data, context.subcontext("fit-member"), n_threads)
         for member in members
     ]
     fitted = []
     try:
-        for member in Parallel(n_jobs=n_jobs, return_as="generator")(jobs):
+        for member in Parallel(n_jobs=ensemble.n_jobs, return_as="generator")(jobs):
             fitted.append(member)
             if member._interrupted:
                 break
@@ -127,10 +82,11 @@ def fit_members(members, ensemble, data, context, n_jobs):
     return fitted
 
 
-def _fit_member(member, ensemble, X, target, weight, groups, context):
+def _fit_member(member, ensemble, data, context, n_threads):
     """Fit one member, maybe in another process, as a subtask of the ensemble's fit."""
-    with context.propagate_callback_context(member):
-        context.call_on_fit_task_begin(estimator=ensemble, X=X, y=target)
-        member.fit(X, target, sample_weight=weight, groups=groups)
-    context.call_on_fit_task_end(estimator=ensemble, X=X, y=target)
+    hook = {"estimator": ensemble, "X": data["X"], "y": data["y"]}
+    with torch_threads(n_threads), context.propagate_callback_context(member):
+        context.call_on_fit_task_begin(**hook)
+        member.fit(**data)
+    context.call_on_fit_task_end(**hook)
     return member

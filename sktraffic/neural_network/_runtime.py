@@ -1,6 +1,6 @@
-"""Devices, precision and random states: what a fit may use and must leave as it was."""
+"""Devices, precision, seeds and weights: what a fit runs on and leaves behind."""
 
-import random
+import os
 from contextlib import contextmanager, nullcontext
 
 import numpy as np
@@ -8,6 +8,10 @@ import torch
 
 #: What a network computes in, by the name that the estimators take.
 DTYPES = {"float32": torch.float32, "bfloat16": torch.float32, "float64": torch.float64}
+
+if hasattr(os, "register_at_fork"):
+    # a forked child has the parent's thread pool but none of its threads, and would wait for them
+    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
 
 def resolve_device(device):
@@ -65,50 +69,17 @@ def derive_seed(seed, *path):
 
 
 @contextmanager
-def isolated_rng(seed, device):
-    """Run with freshly seeded global generators and put the caller's states back afterwards.
-
-    Dropout and initialisation draw from torch's default generators; a sampler or a user's
-    callback may draw from NumPy's or Python's. ``torch.manual_seed`` is not used: it would
-    reach every CUDA device, also those that are not ours to put back.
-    """
-    states = generator_states(device)
+def torch_threads(n_threads):
+    """Run torch on so many threads, and on as many as before afterwards."""
+    before = torch.get_num_threads()
+    if before == n_threads:
+        yield
+        return
+    torch.set_num_threads(n_threads)
     try:
-        for generator in _torch_generators(device):
-            generator.manual_seed(seed)
-        np.random.seed(seed % 2**32)
-        random.seed(seed)
         yield
     finally:
-        set_generator_states(states, device)
-
-
-def _torch_generators(device):
-    """Torch's default generators of the CPU and, where that is another, of the device."""
-    generators = [torch.default_generator]
-    if device.type == "cuda":
-        torch.cuda.init()
-        index = torch.cuda.current_device() if device.index is None else device.index
-        generators.append(torch.cuda.default_generators[index])
-    return generators
-
-
-def generator_states(device):
-    """States of torch's, NumPy's and Python's global generators, as tensors and plain values."""
-    name, key, *rest = np.random.get_state()
-    return {
-        "torch": [generator.get_state() for generator in _torch_generators(device)],
-        "numpy": (name, key.tolist(), *rest),
-        "python": random.getstate(),
-    }
-
-
-def set_generator_states(states, device):
-    """Put the global generators where `generator_states` found them."""
-    for generator, state in zip(_torch_generators(device), states["torch"], strict=True):
-        generator.set_state(state)
-    np.random.set_state(states["numpy"])
-    random.setstate(states["python"])
+        torch.set_num_threads(before)
 
 
 def to_numpy_state(module):

@@ -102,8 +102,10 @@ def _stratified_groups(target, fraction, seed, groups):
     return best
 
 
-def resample(resampler, X, target, weight, seed):
+def resample(resampler, X, target, weight, seed, classes):
     """Apply a clone of an imbalanced-learn sampler, seeded, to the training part.
+
+    The sampler sees labels, ``classes[target]``: those are what its ``sampling_strategy`` names.
 
     Returns
     -------
@@ -124,16 +126,18 @@ def resample(resampler, X, target, weight, seed):
             f"resampler={resampler.__name__}()."
         )
     sampler = seeded_clone(resampler, seed)
+    drop_absent_labels(sampler, classes[np.unique(target)])
     name = type(resampler).__name__
     try:
-        X_new, target_new = sampler.fit_resample(X, target)
+        X_new, y_new = sampler.fit_resample(X, classes[target])
     except (ValueError, RuntimeError) as error:
-        counts = dict(enumerate(np.bincount(target).tolist()))
+        counts = np.bincount(target, minlength=len(classes)).tolist()
         raise ValueError(
-            f"resampler {name} failed on the training part with the class counts {counts}: "
+            f"resampler {name} failed on the training part with the class counts "
+            f"{dict(zip(classes.tolist(), counts, strict=True))}: "
             f"{error} Choose fewer neighbours or another sampler, or pass resampler=None."
         ) from error
-    X_new, target_new = np.asarray(X_new), np.asarray(target_new)
+    X_new, target_new = np.asarray(X_new), np.searchsorted(classes, np.asarray(y_new))
     lost = np.setdiff1d(target, target_new)
     if X_new.shape[1:] != X.shape[1:] or len(X_new) != len(target_new) or lost.size:
         raise ValueError(
@@ -160,6 +164,18 @@ def seeded_clone(estimator, seed):
     return cloned
 
 
+def drop_absent_labels(sampler, labels):
+    """Take labels that the data lack, as a fold may, out of a sampler's strategies."""
+    labels = set(labels.tolist())
+    for name, value in sampler.get_params().items():
+        if name.split("__")[-1] != "sampling_strategy":
+            continue
+        if isinstance(value, dict):
+            sampler.set_params(**{name: {k: v for k, v in value.items() if k in labels}})
+        elif isinstance(value, list):
+            sampler.set_params(**{name: [k for k in value if k in labels]})
+
+
 def training_weights(target, n_classes, class_weight, sample_weight):
     """Factor of each training row in the loss, of mean one; None where all are equal.
 
@@ -176,13 +192,16 @@ def training_weights(target, n_classes, class_weight, sample_weight):
 
 
 def class_weight_array(class_weight, classes):
-    """Parameter ``class_weight`` as "balanced", None or an array in the order of ``classes``."""
+    """Parameter ``class_weight`` as "balanced", None or an array in the order of ``classes``.
+
+    Labels that y lacks, as a fold may, are passed over, but one at least must be there.
+    """
     if not isinstance(class_weight, dict):
         return class_weight
-    unknown = set(class_weight) - set(classes.tolist())
-    if unknown:
+    labels = classes.tolist()
+    if class_weight and not set(class_weight) & set(labels):
         raise ValueError(
-            f"class_weight names the classes {sorted(map(str, unknown))}, which are not in y. "
-            f"The classes are {classes.tolist()}."
+            f"class_weight names the classes {list(class_weight)}, none of which is in y. The "
+            f"classes are {labels}."
         )
-    return np.array([class_weight.get(label, 1.0) for label in classes.tolist()])
+    return np.array([class_weight.get(label, 1.0) for label in labels])

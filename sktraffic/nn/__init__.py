@@ -9,7 +9,7 @@ from sktraffic.nn._bert import BertEncoder
 from sktraffic.nn._bigru import BiGRU
 from sktraffic.nn._bigru_da_bert import BiGRUDABertNet
 from sktraffic.nn._cnn_lstm import CNNLSTMNet
-from sktraffic.nn._deep_packet import DeepPacketCNNNet, DeepPacketSAENet, pretrain_layers
+from sktraffic.nn._deep_packet import DeepPacketCNNNet, DeepPacketSAENet
 from sktraffic.nn._dropout import BitDropout, bit_dropout
 from sktraffic.nn._focal import FocalLoss, balanced_alpha, focal_loss
 from sktraffic.nn._masked_lm import MaskedByteNet, mask_tokens
@@ -42,7 +42,6 @@ __all__ = [
     "mask_tokens",
     "masked_mean",
     "padding_mask",
-    "pretrain_layers",
     "stack_members",
     "stacked_forward",
 ]

@@ -1,5 +1,7 @@
 """Bidirectional GRU over padded sequences (BiGRU-DA-BERT, equations 2 to 5)."""
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -71,37 +73,56 @@ class BiGRU(nn.Module):
         (torch.Size([1, 3, 6]), False)
         """
         if mask is None:
-            return self.gru(x)[0]
+            return self._layers(x, self._both_ways)
         step = torch.arange(1, x.shape[1] + 1, device=x.device)
         length = (mask * step).amax(dim=1).clamp(min=1)  # (B,), up to the last token
         if x.is_cuda:
             return self._packed(x, length)
         if int(length.min()) == x.shape[1]:
-            return self.gru(x)[0]
-        return self._by_direction(x, length)
+            return self._layers(x, self._both_ways)
+        return self._turned(x, length)
 
     def _packed(self, x, length):
         """Leave the padding out, as cuDNN does best."""
         packed = pack_padded_sequence(x, length.cpu(), batch_first=True, enforce_sorted=False)
-        out, _ = self.gru(packed)
+        layer = partial(self._both_ways, batch_sizes=packed.batch_sizes)
+        out = packed._replace(data=self._layers(packed.data, layer))
         return pad_packed_sequence(out, batch_first=True, total_length=x.shape[1])[0]
 
-    def _by_direction(self, x, length):
+    def _turned(self, x, length):
         """Turn each row round within its length for the way back.
 
         The same as `_packed`, whose backward pass PyTorch runs several times slower on the CPU
         than that of a plain GRU.
         """
-        step = torch.arange(x.shape[1], device=x.device)
-        inside = step < length[:, None]  # (B, T)
-        turned = torch.where(inside, length[:, None] - 1 - step, step).unsqueeze(-1)  # (B, T, 1)
-        weights = self.gru.all_weights
+        return self._layers(x, partial(self._by_direction, length=length))
+
+    def _layers(self, x, one_layer):
+        """Run the layers one by one, so that dropout between them is a call of its own."""
+        weights = self.gru.all_weights  # there and back, layer after layer
         for layer in range(self.gru.num_layers):
             if layer:
                 x = F.dropout(x, self.gru.dropout, self.training)
-            ahead = self._one_way(x, weights[2 * layer])  # (B, T, H)
-            back = self._one_way(x.gather(1, turned.expand_as(x)), weights[2 * layer + 1])
-            x = torch.cat([ahead, back.gather(1, turned.expand_as(back))], dim=-1)
+            x = one_layer(x, weights[2 * layer], weights[2 * layer + 1])
+        return x
+
+    def _both_ways(self, x, there, back, batch_sizes=None):
+        """One layer of torch's own GRU: (B, T, D), or packed (N, D), -> (..., 2 H)."""
+        n_rows = len(x) if batch_sizes is None else int(batch_sizes[0])
+        start = x.new_zeros(2, n_rows, self.gru.hidden_size)
+        rest = [*there, *back], True, 1, 0.0, self.training, True
+        if batch_sizes is None:
+            return torch.gru(x, start, *rest, True)[0]
+        return torch.gru(x, batch_sizes, start, *rest)[0]
+
+    def _by_direction(self, x, there, back, length):
+        """Run one layer each way: (B, T, D) -> (B, T, 2 H)."""
+        step = torch.arange(x.shape[1], device=x.device)
+        inside = step < length[:, None]  # (B, T)
+        turned = torch.where(inside, length[:, None] - 1 - step, step).unsqueeze(-1)  # (B, T, 1)
+        forth = self._one_way(x, there)  # (B, T, H)
+        turned_back = self._one_way(x.gather(1, turned.expand_as(x)), back)
+        x = torch.cat([forth, turned_back.gather(1, turned.expand_as(turned_back))], dim=-1)
         return x * inside.unsqueeze(-1)
 
     def _one_way(self, x, weights):

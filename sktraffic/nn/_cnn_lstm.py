@@ -1,7 +1,8 @@
 """Convolutions followed by an LSTM, the third baseline of the BiGRU-DA-BERT paper."""
 
-import torch.nn.functional as F
 from torch import nn
+
+from sktraffic.nn._deep_packet import dense_layers
 
 
 class CNNLSTMNet(nn.Module):
@@ -27,7 +28,8 @@ class CNNLSTMNet(nn.Module):
         One convolution block each.
     kernel_size : int, default=4
     lstm_hidden_size : int, default=100
-    hidden_size : int, default=100
+    hidden_sizes : tuple of int, default=(100,)
+        Of the dense layers.
     dropout : float, default=0.2
 
     Notes
@@ -50,7 +52,7 @@ class CNNLSTMNet(nn.Module):
         n_filters=(32, 64),
         kernel_size=4,
         lstm_hidden_size=100,
-        hidden_size=100,
+        hidden_sizes=(100,),
         dropout=0.2,
     ):
         super().__init__()
@@ -71,9 +73,9 @@ class CNNLSTMNet(nn.Module):
             n_in = n_out
         self.convolutions = nn.Sequential(*blocks)
         self.lstm = nn.LSTM(n_in, lstm_hidden_size, batch_first=True)
-        self.dense = nn.Linear(lstm_hidden_size, hidden_size)
-        self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(hidden_size, n_classes)
+        widths = (lstm_hidden_size, *hidden_sizes)
+        self.dense = nn.Sequential(*dense_layers(widths, dropout))
+        self.head = nn.Linear(widths[-1], n_classes)
 
     def forward(self, x):
         """Score.
@@ -97,4 +99,4 @@ class CNNLSTMNet(nn.Module):
         series = x.unflatten(1, (-1, self.n_channels)).transpose(1, 2)  # (B, C, T)
         x = self.convolutions(series)  # (B, filters, T')
         _, (last, _) = self.lstm(x.transpose(1, 2))  # (1, B, hidden)
-        return self.head(self.dropout(F.relu(self.dense(last[0]))))
+        return self.head(self.dense(last[0]))

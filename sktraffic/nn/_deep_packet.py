@@ -6,7 +6,6 @@ classification using deep learning", Soft Computing 24(3), 1999-2012.
 
 import itertools
 
-import torch
 import torch.nn.functional as F
 from torch import nn
 
@@ -168,92 +167,3 @@ class DeepPacketSAENet(nn.Module):
         torch.Size([2, 3])
         """
         return self.head(self.encode(x))
-
-
-def pretrain_layers(
-    net,
-    X,
-    weight=None,
-    lr=1e-3,
-    batch_size=256,
-    max_epochs=10,
-    generator=None,
-):
-    """Teach each layer of a stacked auto-encoder, from the bottom up, to code what enters it.
-
-    Layer i and a linear decoder of its own learn to give back the codes of the layers below; then
-    the codes of layer i are what layer i + 1 learns from. The decoders are thrown away.
-
-    Parameters
-    ----------
-    net : DeepPacketSAENet
-        Changed in place; it is left in training mode.
-    X : Tensor of shape (N, T)
-        On the network's device.
-    weight : Tensor of shape (N,), optional
-        Of the rows in the error; all alike without it.
-    lr : float, default=1e-3
-        Of Adam.
-    batch_size : int, default=256
-    max_epochs : int, default=10
-        For each layer.
-    generator : torch.Generator, optional
-        Of the CPU; decides the order of the rows.
-
-    Returns
-    -------
-    list of list of float
-        Mean squared error of every layer and epoch.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from sktraffic.nn import DeepPacketSAENet, pretrain_layers
-    >>> net = DeepPacketSAENet(6, 2, hidden_sizes=(4, 2))
-    >>> losses = pretrain_layers(net, torch.rand(32, 6), max_epochs=3)
-    >>> [len(layer) for layer in losses]
-    [3, 3]
-    """
-    losses, codes = [], X
-    weight = torch.ones(len(X), dtype=X.dtype, device=X.device) if weight is None else weight
-    for layer in net.layers:
-        batches = _Batches(codes, weight, batch_size, generator)
-        losses.append(_fit_layer(layer.train(), batches, lr, max_epochs))
-        layer.eval()
-        with torch.no_grad():
-            codes = torch.cat([layer(part) for part in codes.split(batch_size)])
-    net.train()
-    return losses
-
-
-class _Batches:
-    """Shuffled slices of rows and their weights; one batch of all rows keeps their order."""
-
-    def __init__(self, rows, weight, batch_size, generator):
-        self.rows, self.weight, self.size, self.generator = rows, weight, batch_size, generator
-
-    def __iter__(self):
-        if len(self.rows) <= self.size:
-            yield self.rows, self.weight
-            return
-        order = torch.randperm(len(self.rows), generator=self.generator).to(self.rows.device)
-        for part in order.split(self.size):
-            yield self.rows[part], self.weight[part]
-
-
-def _fit_layer(layer, batches, lr, max_epochs):
-    """Train one layer and a decoder; returns each epoch's weighted mean squared error."""
-    decoder = nn.Linear(layer[0].out_features, layer[0].in_features).to(batches.rows)
-    optimizer = torch.optim.Adam([*layer.parameters(), *decoder.parameters()], lr=lr)
-    losses = []
-    for _ in range(max_epochs):
-        total = 0.0
-        for rows, weight in batches:
-            error = (decoder(layer(rows)) - rows).square().mean(dim=1)  # (B,)
-            loss = (error * weight).sum() / weight.sum()
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            total += (error.detach() * weight).sum().item()
-        losses.append(total / batches.weight.sum().item())
-    return losses

@@ -12,6 +12,8 @@ through batched products, and whatever does not depend on the input is computed 
   times W.
 """
 
+import copy
+
 import torch
 import torch.nn.functional as F
 
@@ -40,8 +42,10 @@ def stack_members(modules):
     torch.Size([3, 128, 2])
     """
     with torch.no_grad():
-        members = [_folded(module) for module in modules]
-        return {name: torch.stack([m[name] for m in members]) for name in members[0]}
+        dtype = modules[0].class_token.dtype
+        # in float64, so that what is folded does not round otherwise on more threads
+        members = [_folded(copy.deepcopy(module).double()) for module in modules]
+        return {name: torch.stack([m[name] for m in members]).to(dtype) for name in members[0]}
 
 
 def _folded(module):

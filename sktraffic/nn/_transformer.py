@@ -12,6 +12,19 @@ from sktraffic.nn._dropout import BitDropout
 from sktraffic.nn._tokens import FeatureTokenizer
 
 
+class LayerNorm(nn.LayerNorm):
+    """torch's layer norm with scale and shift as an operation of their own.
+
+    Their gradients are sums over all rows. torch's fused norm adds these up in as many parts as it
+    has threads, so that a fit in a worker with fewer threads would round otherwise.
+    """
+
+    def forward(self, x):
+        """Any shape -> the same."""
+        normed = F.layer_norm(x, self.normalized_shape, eps=self.eps)
+        return torch.addcmul(self.bias, normed, self.weight)
+
+
 class EncoderLayer(nn.Module):
     """Pre-norm transformer layer: x + attention(norm x), then x + MLP(norm x)."""
 
@@ -19,10 +32,10 @@ class EncoderLayer(nn.Module):
         super().__init__()
         self.n_heads = n_heads
         self.dropout = BitDropout(dropout)
-        self.norm1 = nn.LayerNorm(d_token)
+        self.norm1 = LayerNorm(d_token)
         self.qkv = nn.Linear(d_token, 3 * d_token)
         self.out = nn.Linear(d_token, d_token)
-        self.norm2 = nn.LayerNorm(d_token)
+        self.norm2 = LayerNorm(d_token)
         self.up = nn.Linear(d_token, d_hidden)
         self.down = nn.Linear(d_hidden, d_token)
 
@@ -93,7 +106,7 @@ class FeatureTransformer(nn.Module):
         self.layers = nn.ModuleList(
             EncoderLayer(d_token, n_heads, d_hidden, dropout) for _ in range(n_layers)
         )
-        self.norm = nn.LayerNorm(d_token)
+        self.norm = LayerNorm(d_token)
         self.head = nn.Sequential(
             nn.Linear(d_token, d_hidden),
             nn.ReLU(),

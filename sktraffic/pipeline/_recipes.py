@@ -62,7 +62,7 @@ def _feature_pipeline(model, random_state):
     # captures are few: with the paper's batches of 4096 an epoch would be a single step
     common = {"resampler": GuardedADASYN(), "random_state": random_state}
     if model == "mlp":
-        clf = MLPClassifier(loss="focal", batch_size=256, lr=0.002, **common)
+        clf = MLPClassifier(gamma=2.0, batch_size=256, lr=0.002, **common)
     else:
         select = ForestSelector(3, class_weight="balanced", random_state=random_state)
         steps.append(("select", select))

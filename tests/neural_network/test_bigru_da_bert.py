@@ -21,6 +21,7 @@ from sktraffic.neural_network._runtime import to_numpy_state
 
 BERT = {"vocab_size": 20, "hidden_size": 16, "n_layers": 1, "n_heads": 2, "max_length": 16}
 TINY = {**BERT, "gru_hidden_size": 8, "lr": 0.01, "random_state": 0, "device": "cpu"}
+TABLE = {name: value for name, value in TINY.items() if name != "vocab_size"}
 
 # exact to 1e-7 where scikit-learn asks for it: one batch, no dropout, float64
 EXACT = {
@@ -73,7 +74,7 @@ def test_defaults_are_the_paper_s_table_1():
         "batch_size": 32,
         "max_epochs": 50,
     }
-    text = {"loss": "focal", "gamma": 2.0, "attention": "differential", "shared_value": False}
+    text = {"gamma": 2.0, "attention": "differential", "shared_value": False}
     assert {name: params[name] for name in (*table, *text)} == {**table, **text}
 
 
@@ -104,14 +105,14 @@ def test_whole_floats_are_tokens_after_a_fit_on_tokens(sessions):
     assert_array_equal(clf.predict_proba(X[:5]), clf.predict_proba(X[:5].astype(float)))
     with pytest.raises(ValueError, match="reads token ids, got the value"):
         clf.predict(X[:5] + 0.5)
-    table = BiGRUDABert(**TINY, max_epochs=1).fit(X[:60] / 10, y[:60])
+    table = BiGRUDABert(**TABLE, max_epochs=1).fit(X[:60] / 10, y[:60])
     assert_array_equal(table.predict_proba(X[:5]), table.predict_proba(X[:5].astype(float)))
 
 
 def test_columns_of_a_table_have_places(sessions):
     """Two columns exchanged are another session: each column has its own embedding."""
     X, y = sessions
-    clf = BiGRUDABert(**TINY, max_epochs=1).fit(X[:60] / 10, y[:60])
+    clf = BiGRUDABert(**TABLE, max_epochs=1).fit(X[:60] / 10, y[:60])
     swapped = X[:5, ::-1] / 10
     assert not np.allclose(clf.predict_proba(swapped), clf.predict_proba(X[:5] / 10))
 
@@ -188,7 +189,7 @@ def test_grid_search_in_a_pipeline_with_adasyn():
     X, y = make_classification(
         120, 5, n_informative=4, n_redundant=0, weights=[0.75], class_sep=2, random_state=0
     )
-    clf = BiGRUDABert(**TINY, max_epochs=8)
+    clf = BiGRUDABert(**TABLE, gru_dropout=0.5, max_epochs=8)
     pipe = Pipeline(
         [("scale", StandardScaler()), ("balance", ADASYN(random_state=0)), ("clf", clf)]
     )
@@ -239,7 +240,7 @@ def test_data_frames_of_tokens_and_of_features(sessions):
     clf = BiGRUDABert(**TINY, max_epochs=1).fit(frame[:60], y[:60])
     assert clf.net_.module_.encoder.column_weight is None
     assert clf.feature_names_in_.tolist() == frame.columns.tolist()
-    features = clone(clf).fit(frame[:60].assign(token_0=0.5), y[:60])
+    features = BiGRUDABert(**TABLE, max_epochs=1).fit(frame[:60].assign(token_0=0.5), y[:60])
     assert features.net_.module_.encoder.column_weight.shape == (10, 16)
 
 
@@ -249,7 +250,7 @@ def test_data_frames_of_tokens_and_of_features(sessions):
         (lambda t: t + 10, r"token id 2\d, beyond vocab_size=20: ids go from 0"),
         (lambda t: t - 1, "Negative values in data passed to BiGRUDABert: the token id -1"),
         (lambda t: np.tile(t, 2), "sequences of 20 tokens, longer than max_length=16"),
-        (lambda t: np.tile(t, 2) / 3, "20 columns are more than BERT's max_length=16"),
+        (lambda t: t / 3, "vocab_size=20 has no effect with a feature table.*default, 260"),
         (lambda t: np.where(t == 0, np.nan, t), "contains NaN"),
         (lambda t: np.where(t == 0, np.inf, t), "contains infinity"),
         (lambda t: t[:, :0], "0 feature"),
@@ -260,6 +261,13 @@ def test_bad_input_is_an_error(sessions, change, message):
     X, y = sessions
     with pytest.raises(ValueError, match=message):
         BiGRUDABert(**TINY).fit(change(X[:30]), y[:30])
+
+
+def test_more_columns_than_positions_are_an_error(sessions):
+    """A feature table has a position a column."""
+    X, y = sessions
+    with pytest.raises(ValueError, match="20 columns are more than BERT's max_length=16"):
+        BiGRUDABert(**TABLE).fit(np.tile(X[:30], 2) / 3, y[:30])
 
 
 def test_bad_input_after_fit_is_an_error(sessions):

@@ -5,6 +5,7 @@ import pytest
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from skorch.callbacks import Callback
 
 from sktraffic.neural_network import MLPClassifier, TransformerEnsemble
 
@@ -106,7 +107,6 @@ def test_interrupt_restores_the_best_epoch():
 
 def test_interrupt_within_an_epoch():
     """Ctrl-C between two batches: the unfinished epoch is not on record."""
-    from skorch.callbacks import Callback
 
     class Hit(Callback):
         def on_batch_end(self, net, **kwargs):

@@ -12,10 +12,10 @@ from sktraffic.neural_network import CNNLSTM
 # exact to 1e-7 where scikit-learn asks for it: one batch, no dropout, float64
 EXACT = {"dropout": 0.0, "lr": 0.05, "max_epochs": 20, "early_stopping": False}
 EXACT |= {"precision": "float64", "random_state": 0}
-TINY = {"n_filters": (8,), "lstm_hidden_size": 8, "hidden_size": 8, "random_state": 0}
+TINY = {"n_filters": (8,), "lstm_hidden_size": 8, "hidden_sizes": (8,), "random_state": 0}
 
 
-@parametrize_with_checks([CNNLSTM(n_filters=(8,), lstm_hidden_size=8, hidden_size=8, **EXACT)])
+@parametrize_with_checks([CNNLSTM(n_filters=(8,), lstm_hidden_size=8, hidden_sizes=(8,), **EXACT)])
 def test_is_a_classifier(estimator, check):
     """CNNLSTM is a scikit-learn classifier of tables."""
     check(estimator)

@@ -5,11 +5,14 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sktraffic.neural_network import DeepPacketCNN, DeepPacketSAE
+from sktraffic.neural_network._deep_packet_sae import pretrain_layers
+from sktraffic.nn import DeepPacketSAENet
 
 # exact to 1e-7 where scikit-learn asks for it: one batch, no dropout, float64
 EXACT = {"dropout": 0.0, "lr": 0.02, "max_epochs": 20, "early_stopping": False}
@@ -95,7 +98,7 @@ def test_warm_start_does_not_pretrain_again(packets):
     history = clf.pretrain_history_
     clf.fit(X, y)
     assert clf.n_epochs_ == 4
-    assert clf.pretrain_history_ is history
+    pd.testing.assert_frame_equal(clf.pretrain_history_, history)
 
 
 @pytest.mark.parametrize(
@@ -125,3 +128,45 @@ def test_bad_input_is_an_error(packets, clf):
         clone(clf).fit(X, ["tls"] * len(X))
     with pytest.raises(ValueError, match="features"):
         clone(clf).set_params(max_epochs=1).fit(X, y).predict(X[:, :9])
+
+
+def test_pretraining_lowers_every_layer_s_error():
+    """Bytes of three ranks can be coded: each layer's error falls, and the weights change."""
+    torch.manual_seed(0)
+    X = torch.rand(256, 3) @ torch.rand(3, 30) / 3
+    net = DeepPacketSAENet(30, 2, hidden_sizes=(20, 10, 5))
+    before = [p.clone() for p in net.layers.parameters()]
+    head = net.head.weight.clone()
+    losses = pretrain_layers(net, X, lr=1e-2, batch_size=64, max_epochs=15)
+    assert [len(layer) for layer in losses] == [15, 15, 15]
+    assert all(layer[-1] < 0.5 * layer[0] for layer in losses)
+    assert all(not torch.equal(a, b) for a, b in zip(before, net.layers.parameters(), strict=True))
+    assert torch.equal(net.head.weight, head)
+
+
+def test_pretraining_is_greedy():
+    """Learning a layer leaves those below as they were when they were done."""
+    torch.manual_seed(0)
+    X = torch.rand(64, 8)
+    deep = DeepPacketSAENet(8, 2, hidden_sizes=(6, 4), dropout=0)
+    shallow = DeepPacketSAENet(8, 2, hidden_sizes=(6,), dropout=0)
+    shallow.layers[0].load_state_dict(deep.layers[0].state_dict())
+    for net in (deep, shallow):
+        pretrain_layers(net, X, max_epochs=3, batch_size=16)
+    torch.testing.assert_close(deep.layers[0][0].weight, shallow.layers[0][0].weight)
+
+
+def test_weights_in_pretraining_are_repetitions():
+    """A row of weight 2 is a row that stands there twice."""
+    torch.manual_seed(0)
+    X = torch.rand(20, 8, dtype=torch.float64)
+    weight = torch.tensor([2.0, 1.0] * 10, dtype=torch.float64)
+    repeated = torch.repeat_interleave(X, weight.long(), dim=0)
+    nets = []
+    for rows, w in ((X, weight), (repeated, None)):
+        torch.manual_seed(1)
+        w = None if w is None else w / w.mean()
+        nets.append(DeepPacketSAENet(8, 2, hidden_sizes=(6, 4), dropout=0).double())
+        pretrain_layers(nets[-1], rows, w, max_epochs=5)
+    for a, b in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
+        torch.testing.assert_close(a, b)

@@ -117,8 +117,8 @@ def test_resampler_of_the_wrong_kind(clf, resampler):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("lr", 0), ("lr", -1.0), ("batch_size", 0), ("max_epochs", 0), ("loss", "hinge"),
-     ("gamma", -1), ("alpha", 0.0), ("alpha", "even"), ("validation_fraction", 0.0),
+    [("lr", 0), ("lr", -1.0), ("batch_size", 0), ("max_epochs", 0), ("gamma", -1),
+     ("validation_fraction", 0.0),
      ("validation_fraction", 1.0), ("patience", 0), ("monitor", "f2"), ("precision", "float16"),
      ("warmup_ratio", 1.5), ("class_weight", "even"), ("net_params", "sgd"), ("dropout", 1.0)],
 )  # fmt: skip
@@ -126,13 +126,6 @@ def test_parameters_out_of_range(clf, name, value):
     """Each parameter's range is checked in fit, with its name in the message."""
     with pytest.raises(ValueError, match=f"The {name!r} parameter of"):
         clf.set_params(**{name: value}).fit(X, Y)
-
-
-@pytest.mark.parametrize("alpha", [[1.0], [1.0, 2.0, 3.0]])
-def test_alpha_of_another_length(alpha):
-    """One alpha for each class."""
-    with pytest.raises(ValueError, match=r"alpha has shape \(.*\), but y has 2 classes"):
-        MLPClassifier(loss="focal", alpha=alpha).fit(X, Y)
 
 
 @pytest.mark.parametrize("name", ["lr", "module", "iterator_train__shuffle", "device"])

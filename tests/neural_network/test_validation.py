@@ -117,8 +117,8 @@ def test_imbalanced_learn_samplers(rng, sampler):
     """Samplers of imbalanced-learn balance the training part, repeatably for a seed."""
     target = np.repeat([0, 1], [12, 60])
     X = (rng.normal(size=(72, 3)) + target[:, None]).astype(np.float32)
-    X1, y1, weight = resample(sampler, X, target, None, seed=3)
-    X2, y2, _ = resample(sampler, X, target, None, seed=3)
+    X1, y1, weight = resample(sampler, X, target, None, 3, np.arange(2))
+    X2, y2, _ = resample(sampler, X, target, None, 3, np.arange(2))
     assert np.array_equal(X1, X2) and np.array_equal(y1, y2) and weight is None
     counts = np.bincount(y1)
     assert X1.dtype == np.float32 and counts.max() <= 1.3 * counts.min()
@@ -127,7 +127,7 @@ def test_imbalanced_learn_samplers(rng, sampler):
 def test_weights_follow_picked_rows(rng):
     """A sampler that picks rows takes their weights along."""
     X, target, weight = rng.normal(size=(9, 2)), np.repeat([0, 1], [3, 6]), np.arange(9.0)
-    X_new, _, w_new = resample(RandomOverSampler(), X, target, weight, seed=0)
+    X_new, _, w_new = resample(RandomOverSampler(), X, target, weight, 0, np.arange(2))
     for row, value in zip(X_new, w_new, strict=True):
         assert np.array_equal(X[int(value)], row)
 
@@ -172,10 +172,10 @@ def test_balanced_class_weight_is_scikit_learns():
 
 
 def test_class_weight_by_label():
-    """A dict names labels; those it leaves out weigh one; an unknown label is an error."""
+    """A dict names labels; others weigh one; one that a fold lacks is passed over, not all."""
     classes = np.array(["vpn", "web"])
-    assert class_weight_array({"web": 3.0}, classes).tolist() == [1.0, 3.0]
-    with pytest.raises(ValueError, match=r"class_weight names the classes \['ftp'\]"):
+    assert class_weight_array({"web": 3.0, "ftp": 9.0}, classes).tolist() == [1.0, 3.0]
+    with pytest.raises(ValueError, match=r"class_weight names the classes \['ftp'\], none of"):
         class_weight_array({"ftp": 1.0}, classes)
 
 
@@ -197,7 +197,7 @@ def test_weighted_sampling_balances_the_batches():
     data = TensorData(torch.arange(1000.0)[:, None], target)
     probability = 1.0 / torch.bincount(target)[target]
     batches = TensorBatches(data, 100, torch.Generator().manual_seed(0), probability)
-    drawn = torch.cat([y for _, (y, _) in batches])
+    drawn = torch.cat([y for _, y in batches])
     assert len(drawn) == 1000 and abs(drawn.double().mean().item() - 0.5) < 5 * 0.5 / 1000**0.5
 
 
@@ -207,10 +207,11 @@ def test_batches_cover_every_row_once():
 
     from sktraffic.neural_network._net import TensorBatches, TensorData
 
-    data = TensorData(torch.arange(10)[:, None], torch.arange(10), torch.arange(10.0))
+    data = TensorData(torch.arange(10)[:, None], torch.arange(10))
     shuffled = TensorBatches(data, 4, torch.Generator().manual_seed(0))
-    orders = [torch.cat([y for _, (y, _) in shuffled]).tolist() for _ in range(2)]
+    orders = [torch.cat([y for _, y in shuffled]).tolist() for _ in range(2)]
     assert sorted(orders[0]) == sorted(orders[1]) == list(range(10)) and orders[0] != orders[1]
     assert [len(x) for x, _ in shuffled] == [4, 4, 2] and len(shuffled) == 3
-    for x, (y, weight) in TensorBatches(data, 4):
-        assert torch.equal(x[:, 0], y) and torch.equal(weight.long(), y)
+    weighted = TensorData(data.X, data.y, torch.arange(10.0))
+    for x, y in TensorBatches(weighted, 4):
+        assert torch.equal(x["X"][:, 0], y) and torch.equal(x["sample_weight"].long(), y)

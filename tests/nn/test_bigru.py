@@ -75,7 +75,7 @@ def test_both_ways_around_padding_agree():
     x = torch.randn(3, 6, 4, dtype=torch.float64)
     length = torch.tensor([6, 1, 4])
     gradients = []
-    outputs = [module._packed(x, length), module._by_direction(x, length)]
+    outputs = [module._packed(x, length), module._turned(x, length)]
     for out in outputs:
         module.zero_grad()
         out.square().sum().backward()

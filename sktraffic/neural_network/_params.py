@@ -1,0 +1,246 @@
+"""The parameters that neural estimators share: declared once, explained once, checked once."""
+
+import dataclasses
+import inspect
+import re
+import textwrap
+from numbers import Integral, Real
+from typing import Any, dataclass_transform
+
+from sktraffic._compat import HasMethods, Interval, StrOptions
+from sktraffic.neural_network._runtime import DTYPES
+from sktraffic.neural_network._scores import MONITORS
+
+COUNT = Interval(Integral, 1, None, closed="left")
+SHARE = Interval(Real, 0, 1, closed="left")
+POSITIVE = Interval(Real, 0, None, closed="neither")
+NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
+
+#: Of what BERT is made of.
+BERT_CONSTRAINTS = {
+    "vocab_size": [Interval(Integral, 2, None, closed="left")],
+    "hidden_size": [COUNT],
+    "n_layers": [COUNT],
+    "n_heads": [COUNT],
+    "intermediate_size": [COUNT, None],
+    "max_length": [COUNT],
+    "dropout": [SHARE],
+}
+
+#: Parameter -> (type, what it means).
+PARAMETER_DOCS = {
+    "lr": ("float", "Learning rate of Adam."),
+    "batch_size": ("int", "Rows of one step."),
+    "max_epochs": ("int", "Passes over the training part, at most."),
+    "weight_decay": ("float", "Decoupled decay (AdamW); 0 is Adam."),
+    "warmup_ratio": (
+        "float",
+        "Share of a fit's steps in which the learning rate climbs from 0, after which it falls to "
+        "0 linearly; 0 keeps it constant. ``partial_fit``, which has no end, keeps it constant.",
+    ),
+    "gamma": (
+        "float",
+        "Focusing exponent of the focal loss (Lin et al., 2017, eq. 5): 0 is the cross-entropy, "
+        "larger values play down rows that are already right.",
+    ),
+    "class_weight": (
+        'dict, "balanced" or None',
+        "Factor of each class's rows in the loss, the alpha of the focal loss. A dict goes from "
+        "labels to weights: labels without one weigh 1, and those that y lacks, as a fold may, "
+        'are passed over. "balanced" is computed from the training part, after resampling.',
+    ),
+    "weighted_sampling": (
+        "bool",
+        "Draw batches with replacement so that all classes come equally often.",
+    ),
+    "resampler": (
+        "imbalanced-learn sampler",
+        "Cloned, seeded and applied to the training part, after the validation part is cut. It "
+        "sees the labels of y; of a ``sampling_strategy`` that names labels, those that y lacks "
+        "are passed over.",
+    ),
+    "validation_fraction": (
+        "float",
+        "Share of real rows to watch with ``early_stopping``; stratified, groups kept whole.",
+    ),
+    "early_stopping": (
+        "bool",
+        "Cut a validation part, or take that given to ``fit``; stop when ``monitor`` no longer "
+        "improves and keep the best epoch's weights.",
+    ),
+    "patience": ("int", "Epochs without improvement after which to stop."),
+    "monitor": (
+        '{"f1_weighted", "f1_macro", "accuracy", "balanced_accuracy", "valid_loss"}',
+        "What early stopping watches.",
+    ),
+    "device": ("str", '"cpu", "cuda", "cuda:1", or "auto" for a GPU where there is one.'),
+    "precision": ('{"float32", "bfloat16", "float64"}', "bfloat16 keeps float32 weights."),
+    "random_state": (
+        "int, RandomState or None",
+        "Seed of everything random in a fit, which draws from generators of its own: NumPy's and "
+        "torch's global ones are neither read nor moved. None takes a fresh seed.",
+    ),
+    "verbose": ("int", "1 prints a line an epoch."),
+    "warm_start": ("bool", "Go on from the last fit's weights."),
+    "net_params": ("dict", "Further parameters of the skorch net: ``callbacks``, ``optimizer``."),
+    "dropout": ("float", "Probability of zeroing a unit."),
+    "vocab_size": ("int", "Number of token ids, padding (0) included."),
+    "hidden_size": ("int", "Width of BERT; a multiple of ``n_heads``."),
+    "n_layers": ("int", "BERT's layers."),
+    "n_heads": ("int", "BERT's attention heads."),
+    "intermediate_size": (
+        "int",
+        "Width of BERT's feed-forward part; 4 ``hidden_size`` without it.",
+    ),
+    "max_length": ("int", "BERT's positions: the most tokens that a row may have."),
+}
+
+CLASSIFIER_ATTRIBUTES = """\
+classes_ : ndarray of shape (n_classes,)
+    Class labels.
+n_features_in_ : int
+    Columns seen in ``fit``.
+feature_names_in_ : ndarray of str
+    Their names, where X had any.
+net_ : skorch.NeuralNetClassifier
+    The trained net; ``net_.module_`` is the torch module. Built again from NumPy weights
+    when first used after unpickling.
+history_ : pandas.DataFrame
+    One row an epoch: losses (means), scores of the validation part, seconds.
+n_epochs_ : int
+    Epochs trained.
+best_epoch_ : int
+    Epoch whose weights are kept, counted from 1.
+"""
+
+
+@dataclass_transform(kw_only_default=True)
+class KeywordParams:
+    """Base whose subclasses declare their parameters as fields: keyword-only, with a default.
+
+    A subclass is made a dataclass, which writes its ``__init__``; a field with
+    ``field(default=..., kw_only=False)`` may be passed by position too. In the docstring
+    ``{shared parameters}`` stands for those that are not explained there, and
+    ``{shared attributes}`` for those of every classifier.
+    """
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        own = inspect.get_annotations(cls)
+        cls.__annotations__ = {k: v for k, v in own.items() if not k.startswith("_")}
+        dataclasses.dataclass(kw_only=True, eq=False, repr=False, match_args=False)(cls)
+        if cls.__doc__:
+            cls.__doc__ = _filled(cls.__doc__, cls)
+
+    def _default(self, name):
+        return type(self).__dataclass_fields__[name].default
+
+    def _without_effect(self):
+        """Yield parameters that do nothing, each with the reason: those beside this one's value."""
+        return iter(())
+
+    def _check_effects(self):
+        """Raise where a parameter is set that would silently do nothing."""
+        for name, reason in self._without_effect():
+            self._check_no_effect(name, reason)
+
+    def _check_no_effect(self, name, reason):
+        """Raise unless a parameter that does nothing has its default."""
+        value, default = getattr(self, name), self._default(name)
+        if value != default:
+            raise ValueError(
+                f"{name}={value!r} has no effect with {reason}. Leave it at its default, "
+                f"{default!r}, or change the other."
+            )
+
+
+def _filled(doc, cls):
+    """Docstring of a class with the shared parts put in."""
+    parts = {"attributes": lambda: CLASSIFIER_ATTRIBUTES, "parameters": lambda: _entries(doc, cls)}
+    for name, text in parts.items():
+        found = re.search(rf"^( *)\{{shared {name}\}}\n", doc, re.MULTILINE)
+        if found:
+            block = textwrap.indent(text(), found[1])
+            doc = doc[: found.start()] + block + doc[found.end() :]
+    return doc
+
+
+def _entries(doc, cls):
+    """Numpydoc entries of the fields that a docstring does not explain itself."""
+    lines = []
+    for field in dataclasses.fields(cls):
+        if re.search(rf"^ *{field.name} : ", doc, re.MULTILINE):
+            continue
+        kind, text = PARAMETER_DOCS[field.name]
+        default = str(field.default) if field.default is None else repr(field.default)
+        default = f'"{field.default}"' if isinstance(field.default, str) else default
+        lines.append(f"{field.name} : {kind}, default={default}")
+        lines += textwrap.wrap(
+            text, 88, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False
+        )
+    return "\n".join(lines) + "\n"
+
+
+class TrainingParams(KeywordParams):
+    """What every training has."""
+
+    lr: float = 0.001
+    batch_size: int = 256
+    max_epochs: int = 100
+    weight_decay: float = 0.0
+    warmup_ratio: float = 0.0
+    device: str = "auto"
+    precision: str = "float32"
+    random_state: Any = None
+    verbose: int = 0
+    net_params: dict | None = None
+
+    _parameter_constraints = {
+        "lr": [POSITIVE],
+        "batch_size": [COUNT],
+        "max_epochs": [COUNT],
+        "weight_decay": [NOT_NEGATIVE],
+        "warmup_ratio": [Interval(Real, 0, 1, closed="both")],
+        "device": [str],
+        "precision": [StrOptions(set(DTYPES))],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+        "net_params": [dict, None],
+    }
+
+
+class ClassifierParams(TrainingParams):
+    """What every classifier has besides: loss, classes, validation."""
+
+    gamma: float = 0.0
+    class_weight: Any = None
+    weighted_sampling: bool = False
+    resampler: Any = None
+    validation_fraction: float = 0.1
+    early_stopping: bool = True
+    patience: int = 15
+    monitor: str = "f1_weighted"
+    warm_start: bool = False
+
+    _parameter_constraints = {
+        **TrainingParams._parameter_constraints,
+        "gamma": [NOT_NEGATIVE],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "weighted_sampling": ["boolean"],
+        "resampler": [HasMethods(["fit_resample"]), None],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "early_stopping": ["boolean"],
+        "patience": [COUNT],
+        "monitor": [StrOptions(set(MONITORS))],
+        "warm_start": ["boolean"],
+    }
+
+    def _without_effect(self):
+        yield from super()._without_effect()
+        if not self.early_stopping:
+            for name in ("patience", "validation_fraction"):
+                yield name, "early_stopping=False"
+        if "criterion" in (self.net_params or {}):
+            yield "gamma", "a criterion in net_params"
+        if "optimizer" in (self.net_params or {}):
+            yield "weight_decay", "an optimizer in net_params (pass optimizer__weight_decay there)"
