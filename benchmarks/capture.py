@@ -1,155 +1,213 @@
-"""Reading captures: packets per second and memory, beside bare nfstream, in one run.
+"""Reading captures beside nfstream: time, memory and start-up, in one run.
 
-    python benchmarks/capture.py CAPTURES_FOLDER [--repeats 5] [--copies 10]
+    python benchmarks/capture.py IOT_FOLDER [--old CHECKOUT] [--turns 5] [--gigabytes 1]
 
-The captures of the folder (the IoT set: 303 captures, 101,227 packets) are merged into one file by
-time. Printed are, one job each and taking turns: bare nfstream, nfstream with a minimal plugin that
-collects (time, direction, size) of every packet, and SessionExtractor with everything on; then peak
-memory when writing Parquet, for the capture and for the same ten times over; then the time for all
-captures one by one with 1 and 2 jobs. Rates are medians; what counts is their ratio.
+Captures are made: the folder's (the IoT set: 303 captures, 101,227 packets) merged into one by
+time, the bundled laboratory captures merged, both together over and over with other addresses and
+times until the file is as large as asked, and their DNS alone, where sessions are short.
+Jobs take turns, each in a process of its own that is bound to one core (two, where nDPI names the
+sessions; all others to one) and has imported everything and read a small capture before its clock
+starts. Printed are medians and what counts, their ratios to nfstream with its statistics. cypcap
+(libpcap for Python) only walks the records: the floor of any reader.
+
+--old names a working tree of an older version, whose time for all captures one by one is compared.
 """
 
 import argparse
 import json
+import os
 import statistics
-import struct
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
-from sktraffic.capture._records import FileFacts
-from sktraffic.capture._survey import read_records
+import psutil
+from capture_files import merge, multiply, only_dns
 
-from sktraffic.capture import SessionExtractor
-from sktraffic.capture._paths import capture_paths
+from sktraffic.datasets import lab_captures
 
+PREPARE = """
+import json, os, sys, time, warnings
+warnings.simplefilter("ignore")
+small, path, cores, settings = sys.argv[1], sys.argv[2:-2], sys.argv[-2], json.loads(sys.argv[-1])
+os.sched_setaffinity(0, {int(core) for core in cores.split(",")})
+"""
 NFSTREAM = """
-import sys, time
-from nfstream import NFPlugin, NFStreamer
-class Minimal(NFPlugin):
-    def on_init(self, packet, flow):
-        flow.udps.packets = [(packet.time, packet.direction, packet.ip_size)]
-    def on_update(self, packet, flow):
-        flow.udps.packets.append((packet.time, packet.direction, packet.ip_size))
-plugins = Minimal() if sys.argv[2] == "minimal" else None
+from nfstream import NFStreamer
+def run(paths):
+    return sum(1 for path in paths for _ in NFStreamer(source=path, n_meters=1, **settings))
+"""
+EXTRACTOR = """
+from sktraffic.capture import SessionExtractor
+def run(paths):
+    return len(SessionExtractor(**settings).transform(paths))
+"""
+CYPCAP = """
+import cypcap
+def run(paths):
+    return sum(1 for path in paths for _ in cypcap.open_offline(path))
+"""
+CLOCK = """
+run([small])
 began = time.perf_counter()
-flows = sum(1 for _ in NFStreamer(source=sys.argv[1], n_meters=1, udps=plugins))
-print(time.perf_counter() - began)
+count = run(path)
+print(json.dumps([time.perf_counter() - began, count]))
+"""
+BARE = {"messages": False, "n_bytes": 0, "n_dissections": 0}
+STATISTICS = {"statistical_analysis": True, "n_dissections": 0}
+ONE, TWO = "1", "0,1"
+# name -> (code, settings, cores)
+JOBS = {
+    "nfstream, statistics": (NFSTREAM, STATISTICS, ONE),
+    "cypcap, records alone": (CYPCAP, {}, ONE),
+    "sizes, times, flags": (EXTRACTOR, BARE, ONE),
+    "messages and bytes too": (EXTRACTOR, {"n_dissections": 0}, ONE),
+    "nfstream, statistics, nDPI": (NFSTREAM, {"statistical_analysis": True}, TWO),
+    "everything, with nDPI's labels": (EXTRACTOR, {}, TWO),
+}
+PEER = {True: "nfstream, statistics, nDPI", False: "nfstream, statistics"}
+TO_PARQUET = """
+import sys
+from sktraffic.capture import SessionExtractor
+SessionExtractor(key=sys.argv[3]).to_parquet(sys.argv[1], sys.argv[2])
 """
 
 
-def merge(paths, target, copies=1):
-    """Write the Ethernet frames of many captures into one, by time; copies follow one another."""
-    times, frames, wires = [], [], []
-    for path in paths:
-        for block in read_records(path, FileFacts()):
-            ends = block.at + block.captured
-            frames += [block.data[a:b] for a, b in zip(block.at, ends, strict=True)]
-            times.append(block.time)
-            wires.append(block.wire)
-    time_ns, wire = np.concatenate(times), np.concatenate(wires)
-    order = np.argsort(time_ns, kind="stable")
-    span = int(time_ns.max() - time_ns.min()) + 3600 * 10**9
-    with open(target, "wb") as file:
-        file.write(struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262144, 1))
-        for copy in range(copies):
-            for i in order:
-                seconds, rest = divmod(int(time_ns[i]) + copy * span, 10**9)
-                frame = frames[i]
-                file.write(struct.pack("<IIII", seconds, rest, len(frame), int(wire[i])) + frame)
-    return copies * len(order)
-
-
-def seconds_of_nfstream(path, kind):
-    """Time nfstream in a process of its own, imports left out."""
+def measure(code, settings, cores, paths, small, checkout=None):
+    """Run a job in a process of its own; returns its seconds and what it counted."""
     done = subprocess.run(
-        [sys.executable, "-c", NFSTREAM, str(path), kind],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return float(done.stdout)
+        [sys.executable, "-c", PREPARE + code + CLOCK, str(small), *map(str, paths), cores,
+         json.dumps(settings)],
+        capture_output=True, text=True, check=False, env=_environment(checkout),
+    )  # fmt: skip
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    return json.loads(done.stdout.splitlines()[-1])
 
 
-def seconds_of_extractor(path):
-    """Time a whole `transform`, its engine's start included."""
-    began = time.perf_counter()
-    SessionExtractor().transform(path)
-    return time.perf_counter() - began
+def _environment(checkout):
+    places = [str(checkout)] if checkout else sys.path
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, places)),
+            "OMP_NUM_THREADS": "1"}  # fmt: skip
 
 
-def peak_memory(path):
-    """Return the peak of caller and engine together, MB, writing Parquet in a fresh process."""
-    code = (
-        "import resource, sys, json\nfrom sktraffic.capture import SessionExtractor\n"
-        "SessionExtractor().to_parquet(sys.argv[1], sys.argv[2])\n"
-        "print(json.dumps([resource.getrusage(who).ru_maxrss / 1024 for who in"
-        " (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]))"
-    )
+def compare_rates(name, path, packets, small, turns):
+    """Print the time and the ratio of every job, which take turns."""
+    seconds = {job: [] for job in JOBS}
+    for _ in range(turns):
+        for job, (code, settings, cores) in JOBS.items():
+            seconds[job].append(measure(code, settings, cores, [path], small)[0])
+    median = {job: statistics.median(values) for job, values in seconds.items()}
+    size = os.path.getsize(path) / 1e6
+    print(f"\n{name}: {packets:,} packets, {size:,.0f} MB, {turns} turns")
+    print(f"{'':32s}{'seconds':>9s}{'spread':>16s}{'packets/s':>12s}   ratio to nfstream")
+    for job, values in seconds.items():
+        peer = PEER[JOBS[job][2] == TWO]
+        pairs = [a / b for a, b in zip(seconds[peer], values, strict=True)]
+        print(
+            f"{job:32s}{median[job]:9.3f}{min(values):8.3f}{max(values):8.3f}"
+            f"{packets / median[job]:12,.0f}   {median[peer] / median[job]:5.2f}"
+            f" ({min(pairs):.2f} to {max(pairs):.2f})",
+            flush=True,
+        )
+
+
+def compare_versions(paths, small, old, turns):
+    """Print the time for all captures one by one, in one job."""
+    print(f"\nall {len(paths)} captures one by one, {turns} turns")
+    versions = {"this version": None} | ({"the older one": old} if old else {})
+    seconds = {name: [] for name in versions}
+    for _ in range(turns):
+        for name, checkout in versions.items():
+            seconds[name].append(measure(EXTRACTOR, {}, TWO, paths, small, checkout)[0])
+    for name, values in seconds.items():
+        ratio = statistics.median(values) / statistics.median(seconds["this version"])
+        print(f"{name:32s}{statistics.median(values):9.3f} s   {ratio:.2f}", flush=True)
+
+
+def start_up(small, turns):
+    """Print the time of a capture of ten packets, after the imports."""
+    values = [measure(EXTRACTOR, BARE, ONE, [small], small)[0] for _ in range(turns)]
+    print(f"\na capture of 10 packets, no labels: {1000 * statistics.median(values):.1f} ms")
+
+
+def peak_memory(path, key):
+    """Return the peak of a process and its children together, MB, writing Parquet."""
     with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run(
-            [sys.executable, "-c", code, str(path), folder],
-            capture_output=True, text=True, check=True,
-        )  # fmt: skip
-    return json.loads(done.stdout)
+        process = psutil.Popen(
+            [sys.executable, "-W", "ignore", "-c", TO_PARQUET, str(path), folder, key],
+            env=_environment(None),
+        )
+        peak = 0
+        while process.poll() is None:
+            total = 0
+            for each in [process, *_children(process)]:
+                try:
+                    total += each.memory_info().rss
+                except psutil.Error:
+                    pass
+            peak = max(peak, total)
+            time.sleep(0.01)
+        if process.returncode:
+            raise RuntimeError(f"writing {path} by {key} failed")
+    return peak / 1e6
 
 
-def compare_rates(merged, packets, repeats):
-    """Print packets/s of the three ways, taking turns."""
-    seconds_of_extractor(merged)  # imports and the file's pages
-    runs = {"bare nfstream": [], "minimal plugin": [], "SessionExtractor": []}
-    for _ in range(repeats):
-        runs["bare nfstream"].append(seconds_of_nfstream(merged, "bare"))
-        runs["minimal plugin"].append(seconds_of_nfstream(merged, "minimal"))
-        runs["SessionExtractor"].append(seconds_of_extractor(merged))
-    base = statistics.median(runs["minimal plugin"])
-    print(f"{'one job, ' + format(packets, ',') + ' packets':32s} packets/s  rate / minimal plugin")
-    for name, seconds in runs.items():
-        median = statistics.median(seconds)
-        print(f"{name:32s} {packets / median:9,.0f}  {base / median:.2f}")
-    pairs = [m / s for m, s in zip(runs["minimal plugin"], runs["SessionExtractor"], strict=True)]
-    print(f"SessionExtractor / minimal plugin, pair by pair: {min(pairs):.2f} to {max(pairs):.2f}")
+def _children(process):
+    try:
+        return process.children(recursive=True)
+    except psutil.Error:
+        return []
 
 
-def compare_memory(paths, merged, folder, copies):
-    """Print the peak memory for the capture and for its copies."""
-    large = folder / "large.pcap"
-    merge(paths, large, copies)
-    print(f"\n{'peak memory writing Parquet, MB':32s} caller  engine  both")
-    both = []
-    for name, path in (("the capture", merged), (f"{copies} times over", large)):
-        caller, engine = peak_memory(path)
-        both.append(caller + engine)
-        print(f"{name:32s} {caller:6.0f}  {engine:6.0f}  {both[-1]:4.0f}")
-    print(f"{'ratio':32s} {both[1] / both[0]:.2f}")
-
-
-def compare_jobs(paths):
-    """Print the time for all captures, one by one, with 1 and 2 jobs."""
-    print(f"\n{f'all {len(paths)} captures':32s} seconds")
-    for jobs in (1, 2):
-        SessionExtractor(n_jobs=jobs).transform(paths[:4])  # workers and their imports
-        began = time.perf_counter()
-        SessionExtractor(n_jobs=jobs).transform(paths)
-        print(f"{f'{jobs} job(s)':32s} {time.perf_counter() - began:7.1f}")
+def compare_memory(path, ten):
+    """Print the peak memory for a capture and for ten times as much."""
+    print(f"\n{'peak memory writing Parquet, MB':32s}{'once':>9s}{'ten times':>11s}   ratio")
+    for key in ("five_tuple", "host_pair", "capture"):
+        once, many = peak_memory(path, key), peak_memory(ten, key)
+        print(f"{key:32s}{once:9.0f}{many:11.0f}   {many / once:.2f}", flush=True)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("captures")
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--copies", type=int, default=10)
+    parser.add_argument("--old")
+    parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--gigabytes", type=float, default=1.0)
     arguments = parser.parse_args()
-    paths = capture_paths(arguments.captures)
+    paths = sorted(str(path) for path in Path(arguments.captures).rglob("*.pcap"))
+    turns = arguments.turns
     with tempfile.TemporaryDirectory() as folder:
-        merged = Path(folder) / "merged.pcap"
-        packets = merge(paths, merged)
-        compare_rates(merged, packets, arguments.repeats)
-        compare_memory(paths, merged, Path(folder), arguments.copies)
-    compare_jobs(paths)
+        iot, lab, both, large, dns, small, ten = (
+            Path(folder) / f"{name}.pcap"
+            for name in ("iot", "lab", "both", "large", "dns", "small", "ten")
+        )
+        count = {iot: merge(paths, iot), lab: merge(lab_captures()[0], lab)}
+        count[both] = merge([iot, lab], both)
+        copies = int(arguments.gigabytes * 1e9 / os.path.getsize(both)) + 1
+        count[large] = multiply(both, large, copies)
+        count[dns] = only_dns(both, dns)
+        count[dns] = multiply(dns, both, 10)
+        os.replace(both, dns)
+        _first_packets(iot, small, 10)
+        for name, path in (("IoT", iot), ("laboratory", lab), ("DNS alone", dns)):
+            compare_rates(name, path, count[path], small, turns)
+        start_up(small, turns)
+        compare_versions(paths, small, arguments.old, turns)
+        multiply(iot, ten, 10)
+        compare_memory(iot, ten)
+        compare_rates(f"both, {copies} times", large, count[large], small, turns)
+
+
+def _first_packets(source, target, n):
+    """Write the first records of a classic capture."""
+    content = source.read_bytes()
+    end = 24
+    for _ in range(n):
+        end += 16 + int.from_bytes(content[end + 8 : end + 12], "little")
+    target.write_bytes(content[:end])
 
 
 if __name__ == "__main__":

@@ -100,7 +100,7 @@ def _is_nfstream(name):
 def test_only_one_file_imports_nfstream():
     """The engine's process is the only place where nfstream runs."""
     files = {f.name for f in ROOT.rglob("*.py") for name in _imports(f) if _is_nfstream(name)}
-    assert files == {"_ndpi.py"}
+    assert files == {"_nfstream.py"}
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,7 @@ class Batch:
         self._sessions, self._number, self._frames = sessions, number, frames
         self._answers = {}  # number -> what was said of its flow with the most packets
         self.path = None
+        self.serial = 0  # order in which batches were sent
 
     def __len__(self):
         return len(self._number)

@@ -3,8 +3,10 @@
 import contextlib
 import tempfile
 import time
+from collections import deque
 from pathlib import Path
 
+import joblib
 import numpy as np
 
 from sktraffic.capture._batches import Portion, make_batches
@@ -17,7 +19,8 @@ from sktraffic.sessions import LABELS
 # few portions: the first early, for nfstream to work beside the reader, each next twice as large.
 FIRST_PORTION, LARGEST_PORTION = 20_000, 40_000  # packets
 PORTION_BYTES = 32 << 20
-MOST_BATCHES = 3  # on their way to nfstream
+MOST_PROCESSES = 2  # of one labeller
+MOST_BATCHES = 4  # on their way to nfstream
 MOST_FAILURES = 3  # of one labeller; after that its other sessions go without labels
 NOTHING = (None,) * len(LABELS)
 
@@ -25,9 +28,9 @@ NOTHING = (None,) * len(LABELS)
 class Labeller:
     """Names the sessions of captures; use it in a ``with`` statement.
 
-    The first packets of each session are copied into small captures for an NFStreamer in a process
-    of its own (see `_ndpi.py`), which works while the caller goes on reading. If nfstream fails,
-    sessions stay unnamed.
+    The first packets of each session are copied into small captures for NFStreamers in processes
+    of their own (see `_nfstream.py`), which work while the caller goes on reading; a second process
+    is started when the first has enough to do. If nfstream fails, sessions stay unnamed.
 
     Several small captures share a run of NFStreamer. Where nDPI named a session by what it knew
     from another, the run is repeated for that capture alone: labels do not depend on which captures
@@ -48,8 +51,7 @@ class Labeller:
         self.n_dissections = n_dissections
         self.errors = []
         self._portions = []  # wait for others to go with
-        self._batches = []  # on their way to nfstream
-        self._process = None
+        self._workers = []
         self._files = None
         self._written = 0
 
@@ -57,12 +59,12 @@ class Labeller:
         return self
 
     def __exit__(self, *_):
-        if self._process is not None:
-            if self._batches:
-                self._process.close()
+        for worker in self._workers:
+            if worker.batches:
+                worker.process.close()
             else:
-                POOL.give_back(self._process)
-            self._process = None
+                POOL.give_back(worker.process)
+        self._workers = []
         if self._files is not None:
             self._files.cleanup()
 
@@ -73,7 +75,7 @@ class Labeller:
     @property
     def waits(self):
         """Whether there are answers to wait for."""
-        return bool(self._batches)
+        return any(worker.batches for worker in self._workers)
 
     def put(self, portion):
         """Take heads; few of them wait until there are more."""
@@ -88,59 +90,82 @@ class Labeller:
             self._ask(batch)
 
     def collect(self, wait):
-        """Take in the answers that are there; or wait until a batch is answered."""
-        began = time.monotonic()
-        while self._batches:
-            batch = self._batches[0]
-            patience = PATIENCE + len(batch) * PATIENCE_PER_PACKET
-            left = max(began + patience - time.monotonic(), 0) if wait else 0
+        """Take in the answers that are there; or wait until the oldest batch is answered."""
+        busy = [worker for worker in self._workers if worker.batches]
+        oldest = min(busy, key=lambda worker: worker.batches[0].serial, default=None)
+        for worker in busy:
             try:
-                answer = self._process.answer(left)
+                settled = worker.read(wait and worker is oldest)
             except NamingError as error:
-                return self._fail(error)
-            if isinstance(answer, list):
-                batch.note(answer)
-            elif answer is not None:
-                self._batches.pop(0)
-                again = batch.settle()
-                batch.path.unlink()
-                for alone in again:
+                self._give_up(worker, error)
+                continue
+            for batch in settled:
+                for alone in batch.settle():
                     self._ask(alone)
-                if wait:
-                    return
-            elif wait:
-                return self._fail(f"nfstream gave no answer for {patience:.0f} s")
-            else:
-                return
+                batch.path.unlink()
 
     def _ask(self, batch):
-        while len(self._batches) >= MOST_BATCHES:
+        while sum(len(worker.batches) for worker in self._workers) >= MOST_BATCHES:
             self.collect(wait=True)
         if len(self.errors) >= MOST_FAILURES:
             return batch.lose()
         if self._files is None:
             self._files = tempfile.TemporaryDirectory(prefix="sktraffic-")
-        self._batches.append(batch)
         self._written += 1
+        batch.serial = self._written
+        worker = self._worker()
+        worker.batches.append(batch)
         try:
-            batch.write(Path(self._files.name) / f"{self._written}.pcap")
-            if self._process is None:
-                self._process = POOL.take()
-            self._process.ask(batch.path, self.n_dissections)
+            batch.write(Path(self._files.name) / f"{batch.serial}.pcap")
+            worker.process.ask(batch.path, self.n_dissections)
         except (NamingError, OSError) as error:
-            self._fail(error)
+            self._give_up(worker, error)
 
-    def _fail(self, error):
-        """Give up all that is on its way, and the process."""
+    def _worker(self):
+        """Return who has nothing to do; or a new one; or who has least to do."""
+        least = min(self._workers, key=lambda worker: len(worker.batches), default=None)
+        most = min(MOST_PROCESSES, joblib.cpu_count())
+        if least is None or (least.batches and len(self._workers) < most):
+            least = _Worker(POOL.take())
+            self._workers.append(least)
+        return least
+
+    def _give_up(self, worker, error):
+        """End a process; what it had to do stays undone."""
         self.errors.append(str(error))
-        batches, self._batches = self._batches, []
+        self._workers.remove(worker)
+        worker.process.close()
+        batches, worker.batches = worker.batches, deque()
         for batch in batches:
             batch.lose()
             with contextlib.suppress(OSError):
                 batch.path.unlink()
-        if self._process is not None:
-            self._process.close()
-            self._process = None
+
+
+class _Worker:
+    """A process and the batches that it has not answered, in order."""
+
+    def __init__(self, process):
+        self.process = process
+        self.batches = deque()
+
+    def read(self, wait):
+        """Return batches that have been answered; at least one if asked to wait."""
+        settled, began = [], time.monotonic()
+        while self.batches:
+            patience = PATIENCE + len(self.batches[0]) * PATIENCE_PER_PACKET
+            wait = wait and not settled
+            left = max(began + patience - time.monotonic(), 0) if wait else 0
+            answer = self.process.answer(left)
+            if isinstance(answer, list):
+                self.batches[0].note(answer)
+            elif answer is not None:
+                settled.append(self.batches.popleft())
+            elif wait:
+                raise NamingError(f"nfstream gave no answer for {patience:.0f} s")
+            else:
+                break
+        return settled
 
 
 class CaptureLabels:

@@ -1,4 +1,4 @@
-"""The other end of `_ndpi.py`: a child process that names sessions, kept between captures."""
+"""The other end of `_nfstream.py`: a child process that names sessions, kept between captures."""
 
 import atexit
 import contextlib
@@ -10,7 +10,7 @@ import sys
 import threading
 from pathlib import Path
 
-SCRIPT = Path(__file__).with_name("_ndpi.py")
+SCRIPT = Path(__file__).with_name("_nfstream.py")
 # the longest that an answer may take: seconds for any, and more for each packet; some fifty times
 # what nfstream needs
 PATIENCE, PATIENCE_PER_PACKET = 60, 1e-3

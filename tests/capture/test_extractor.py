@@ -311,7 +311,7 @@ def test_the_caller_is_left_alone(small_capture, tmp_path, monkeypatch):
     assert after == before
     assert paths == [str(small_capture)]
     assert signal.getsignal(signal.SIGINT) is handler
-    assert not [c for c in process.children() if "_ndpi.py" in " ".join(c.cmdline())]
+    assert not [c for c in process.children() if "_nfstream.py" in " ".join(c.cmdline())]
 
 
 def test_progress_goes_to_standard_error(small_capture, capsys):

@@ -251,7 +251,7 @@ def test_a_crash_at_work_is_noticed_at_once(fresh):
         labels.add(packets, np.arange(30_000), np.zeros(30_000, np.int64))
         labels.finish()
         labeller.send()
-        child = psutil.Process(labeller._process._process.pid)
+        child = psutil.Process(labeller._workers[0].process._process.pid)
         began = time.monotonic()
         while child.cpu_times().user < 0.5 and time.monotonic() - began < 30:
             time.sleep(0.01)
@@ -267,9 +267,30 @@ def test_the_child_forks_nothing_and_keeps_its_affinity(fresh, small_capture):
     with Labeller(20) as labeller:
         labels, n = read(labeller, small_capture)
         labels.take(np.arange(n))
-        child = psutil.Process(labeller._process._process.pid)
+        child = psutil.Process(labeller._workers[0].process._process.pid)
         assert child.children() == []
         assert child.cpu_affinity() == psutil.Process().cpu_affinity()
+
+
+def test_two_processes_share_the_work(fresh, monkeypatch):
+    """A second one is started when the first has something to do; each session has its name."""
+    monkeypatch.setattr("joblib.cpu_count", lambda: 2)
+    monkeypatch.setattr(_labels, "FIRST_PORTION", 200)
+    monkeypatch.setattr(_labels, "LARGEST_PORTION", 400)
+    count = 2000
+    packets = table([udp4(question(f"n{i}.example"), ports=(1 + i, 53)) for i in range(count)])
+    with Labeller(20) as labeller:
+        labels = labeller.capture()
+        for first in range(0, count, 100):
+            rows = np.arange(first, first + 100)
+            labels.end(rows)
+            labels.add(packets.take(rows), rows, np.zeros(100, np.int64))
+        labels.finish()
+        columns = labels.take(np.arange(count))
+        assert len(labeller._workers) == 2
+        assert labels.named == count
+    assert columns["sni"] == [f"n{i}.example" for i in range(count)]
+    assert len(fresh._idle) == 2
 
 
 def test_temporary_files_are_removed(fresh, monkeypatch, tmp_path, small_capture):
