@@ -16,7 +16,6 @@ from sktraffic.metrics import bootstrap_interval
 from sktraffic.model_selection import CaptureKFold
 from sktraffic.persistence import save
 from sktraffic.pipeline import CaptureClassifier, make_estimator
-from sktraffic.pipeline._extract import extract
 from sktraffic.report import evaluate_captures
 
 SPLIT = (
@@ -76,7 +75,7 @@ def held_out_scores(found):
 
 def _shortcuts(clf, paths, labels, seed):
     """Look for shortcuts of a classifier's pipeline in the sessions that it was trained on."""
-    X = extract(clf.extractor_, paths, clf.cache)
+    X, _ = clf.extractor_.extract(paths, cache=clf.cache)
     label_of = dict(zip(map(str, paths), labels, strict=True))
     y = X["capture"].astype(object).map(label_of).to_numpy()
     _, counts = np.unique(labels, return_counts=True)

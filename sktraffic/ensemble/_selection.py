@@ -34,7 +34,7 @@ from sktraffic.model_selection import CaptureKFold
 __all__ = ["SelectionEnsemble"]
 
 # scikit-learn's "f1_macro", but a class that nothing was called scores 0 without a warning
-F1 = make_scorer(f1_score, average="macro", zero_division=0)
+F1 = make_scorer(f1_score, average="macro", pos_label=None, zero_division=0)
 
 
 class SelectionEnsemble(ClassifierMixin, BaseHeterogeneousEnsemble):

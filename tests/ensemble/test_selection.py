@@ -23,7 +23,11 @@ from sktraffic.model_selection import CaptureKFold
 
 
 @parametrize_with_checks(
-    [SelectionEnsemble([("line", LogisticRegression()), ("tree", DecisionTreeClassifier())])]
+    [
+        SelectionEnsemble(
+            [("line", LogisticRegression()), ("tree", DecisionTreeClassifier(random_state=0))]
+        )
+    ]
 )
 def test_scikit_learn_checks(estimator, check):
     """The checks of scikit-learn, none expected to fail."""

@@ -165,7 +165,10 @@ def test_streamer_frame_and_csv_give_the_same(run):
                 ["" if value is None else value for value in column_array(t[name]).to_pylist()]
                 for t in (X, from_streamer)
             )
-            assert got == expected, name
+            if isinstance(expected[0], float):  # pandas before 3 reads the last digit otherwise
+                np.testing.assert_allclose(got, expected, rtol=1e-15, err_msg=name)
+            else:
+                assert got == expected, name
 
 
 def test_sessions_are_those_of_the_extractor(run):
