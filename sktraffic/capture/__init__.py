@@ -5,7 +5,6 @@ from sktraffic.capture._extractor import SessionExtractor
 from sktraffic.capture._paths import capture_paths, capture_stem
 from sktraffic.capture._read import capture_name
 from sktraffic.capture._stream import SessionStream
-from sktraffic.capture._wireshark import read_wireshark
 
 __all__ = [
     "CaptureError",
@@ -15,5 +14,4 @@ __all__ = [
     "capture_name",
     "capture_paths",
     "capture_stem",
-    "read_wireshark",
 ]

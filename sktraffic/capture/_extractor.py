@@ -101,7 +101,7 @@ class SessionExtractor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
 
     See Also
     --------
-    read_wireshark : Reads Wireshark's CSV and XLSX exports.
+    sktraffic.wireshark.read_wireshark : Reads Wireshark's CSV and XLSX exports.
     sktraffic.datasets.load_captures : Sessions with labels.
 
     Examples

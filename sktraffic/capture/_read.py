@@ -77,7 +77,7 @@ def packet_tables(packets, name):
             raise CaptureError(f"{name}: {packets.facts.damage}. Get a whole copy of it.") from None
         raise CaptureError(
             f"{name} is neither pcap nor pcapng ({error}). A Wireshark export is read by "
-            "read_wireshark; other formats can be converted with: editcap -F pcap IN OUT"
+            "sktraffic.wireshark; other formats can be converted with: editcap -F pcap IN OUT"
         ) from None
 
 

@@ -5,21 +5,27 @@ pcap file with that session alone: the file header, then record headers and fram
 looks at one field of all sessions, so the time goes into some NumPy calls whatever their number.
 """
 
-import ipaddress
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from sktraffic.capture._packet_headers import Headers, PacketView, parse_headers
 from sktraffic.messages import MESSAGES, MessageReader
-from sktraffic.ragged import segment_sum
+from sktraffic.packets import (
+    CAUSES,
+    FOUND,
+    TCP,
+    PacketSessions,
+    RecordBlock,
+    SessionBuilder,
+    find_ip,
+    number_at,
+    parse_headers,
+)
 from sktraffic.sessions import SCHEMA, from_arrow
 
 __all__ = ["parse_heads", "recordings"]
 
-FILE_HEADER, RECORD_HEADER, ETHERNET = 24, 16, 14
+FILE_HEADER, RECORD_HEADER = 24, 16
 # magic number as it stands in the file -> (byte order, nanoseconds a tick)
 MAGIC = {
     bytes.fromhex("a1b2c3d4"): (">u4", 1000),
@@ -27,23 +33,9 @@ MAGIC = {
     bytes.fromhex("d4c3b2a1"): ("<u4", 1000),
     bytes.fromhex("4d3cb2a1"): ("<u4", 1),
 }
-LINK_ETHERNET, LINK_RAW = 1, (12, 14, 101, 228, 229)
-VLAN, IP_TYPES = (0x8100, 0x88A8, 0x9100), (0x0800, 0x86DD)
+CUT = next(cause for cause, name in CAUSES.items() if name == "cut_header")
 LONGEST_FRAME = 262_144  # what capture programs take for the longest there is
-HEADER_BYTES = 160  # of a packet: IP, extension headers and transport header lie within
-TCP, UDP = 6, 17
-
-
-@dataclass
-class _Packets:
-    """Packets of all sessions, session after session; arrays of shape (n_packets,)."""
-
-    row: np.ndarray  # session
-    at: np.ndarray  # where the IP header starts in the head
-    captured: np.ndarray  # bytes from there that the head holds
-    length: np.ndarray  # bytes from there on the wire, by the record header
-    time: np.ndarray  # ns since 1970
-    vlan: np.ndarray  # -1 where there is none
+ALL = 1 << 20  # more packets and bytes than a head can hold
 
 
 def parse_heads(heads, capture=""):
@@ -53,7 +45,7 @@ def parse_heads(heads, capture=""):
     ----------
     heads : ndarray of shape (n_heads, width), uint8
         Each row the first bytes of a pcap file that holds one session, zeros behind its end. Both
-        byte orders, micro- and nanoseconds; Ethernet (with VLAN tags) and raw IP.
+        byte orders, micro- and nanoseconds, any link layer that captures may have.
     capture : str or sequence of str of shape (n_heads,), default=""
         For the column of that name.
 
@@ -87,27 +79,23 @@ def parse_heads(heads, capture=""):
     ['1.2.3.4', 53, '5.6.7.8', 54321, 29]
     """
     heads = np.ascontiguousarray(heads, dtype=np.uint8)
-    n = len(heads)
     order, tick = _orders(heads)
-    if n and not tick.any():
+    if len(heads) and not tick.any():
         raise ValueError(
-            f"None of the {n} session heads starts with a pcap file header. Files of the kind "
-            "'AllLayers' are wanted; those of the kind 'L7' have no headers."
+            f"None of the {len(heads)} session heads starts with a pcap file header. Files of the "
+            "kind 'AllLayers' are wanted; those of the kind 'L7' have no headers."
         )
-    packets = _network(heads, order, _records(heads, order, tick))
-    headers, view = _headers(heads, packets)
-    good = _usable(packets, headers, view, n)
-    keep = good[packets.row]
-    kept = np.flatnonzero(good)
-    packets = _Packets(**{name: values[keep] for name, values in vars(packets).items()})
-    view = PacketView(view.data[keep], view.lengths[keep])
-    headers = Headers(
-        *(getattr(headers, name)[keep] for name in Headers.__dataclass_fields__ if name != "fields")
-    )
-    packets.row = np.searchsorted(kept, packets.row)
-    offsets = np.searchsorted(packets.row, np.arange(len(kept) + 1))
-    names = np.broadcast_to(np.asarray(capture, dtype=object), n)[kept]
-    return _table(heads[kept], packets, headers, view, offsets, names, kept), kept
+    row, block = _records(heads, order, tick)
+    row, table = _packets(row, block)
+    sessions = PacketSessions.given(table, row, _directions(table, row))
+    builder = SessionBuilder("", n_bytes=ALL, n_byte_packets=ALL, words=MESSAGES)
+    builder.add(table, sessions, MessageReader().read(table, sessions))
+    out = builder.take()
+    if out is None:
+        out = SCHEMA.empty_table()
+    kept = sessions.numbers
+    names = np.broadcast_to(np.asarray(capture, dtype=object), len(heads))[kept]
+    return from_arrow(out.set_column(0, out.schema.field(0), pa.array(names, pa.string()))), kept
 
 
 def recordings(labels, start, gap=1800.0):
@@ -167,7 +155,7 @@ def _words(heads, order, rows, at, count):
 
 
 def _records(heads, order, tick):
-    """Find the frames: row, start, captured, length on the wire and time of each, by row."""
+    """Find the frames of each head: their heads' numbers, which rise, and a RecordBlock."""
     width, at = heads.shape[1], np.full(len(heads), FILE_HEADER)
     rows, found = np.flatnonzero(tick), []
     while len(rows := rows[at[rows] + RECORD_HEADER <= width]):
@@ -180,190 +168,65 @@ def _records(heads, order, tick):
         time = seconds[there] * 1_000_000_000 + part[there] * tick[rows]
         found.append((rows, start, in_head, length[there], time))
         at[rows] = start + captured[there]
-    if not found:
-        return tuple(np.empty(0, np.int64) for _ in range(5))
-    columns = [np.concatenate(column) for column in zip(*found, strict=True)]
+    columns = [np.concatenate(column) for column in zip(*found, strict=True)] if found else [[]] * 5
+    columns = [np.asarray(column, np.int64) for column in columns]
     by_row = np.argsort(columns[0], kind="stable")
-    return tuple(column[by_row] for column in columns)
+    row, start, captured, wire, time = (column[by_row] for column in columns)
+    link = _words(heads, order, row, np.full(len(row), 20), 1)[:, 0] & 0xFFFF
+    return row, RecordBlock(time, captured, wire, link, row * width + start, heads.reshape(-1))
 
 
-def _network(heads, order, records):
-    """Take the link layer off; leaves out frames that are not IP."""
-    row, at, captured, length, time = records
-    view = PacketView(heads, np.full(len(heads), heads.shape[1]))
-    link = np.zeros(len(heads), np.int64)
-    known = np.flatnonzero(order != "")
-    link[known] = _words(heads, order, known, np.full(len(known), 20), 1)[:, 0] & 0xFFFF
-    ethernet = link[row] == LINK_ETHERNET
-    size = np.where(ethernet, ETHERNET, 0)
-    vlan = np.full(len(row), -1)
-    kind = np.where(ethernet, view.word(row, at + 12), 0)
-    for _ in range(2):
-        tagged = ethernet & np.isin(kind, VLAN) & (captured >= size + 4)
-        number = view.word(row, at + size) & 0xFFF
-        vlan = np.where(tagged & (vlan < 0), number, vlan)
-        kind = np.where(tagged, view.word(row, at + size + 2), kind)
-        size = size + 4 * tagged
-    # a frame that is cut within its link header belongs to the session all the same
-    cut = captured < size
-    ip = np.isin(kind, IP_TYPES) | cut
-    fine = (ethernet & ip) | np.isin(link[row], LINK_RAW)
-    packets = _Packets(row, at + size, np.maximum(captured - size, 0), length - size, time, vlan)
-    return _Packets(**{name: values[fine] for name, values in vars(packets).items()})
+def _packets(row, block):
+    """Parse the packets of the heads whose first packet has its addresses.
+
+    A frame that is cut before its addresses, most often the last, is a packet of the session all
+    the same: of version 0, its IP header where that of the first packet's frame is.
+
+    Returns the heads' numbers and a PacketTable.
+    """
+    stop = block.at + block.captured
+    at, vlan, state = find_ip(block.data, block.at, stop, block.link_type)
+    fine = np.flatnonzero((state == FOUND) | (state == CUT))
+    row, at, stop = row[fine], at[fine], stop[fine]
+    begins = np.diff(row, prepend=-1) > 0
+    first = np.flatnonzero(begins)[np.cumsum(begins) - 1]  # each packet's head's first packet
+    link_size = (at - block.at[fine])[first]
+    table = parse_headers(block.data, at, stop, block.wire[fine] - (at - block.at[fine]))
+    table.record, table.wire, table.vlan = fine, block.wire[fine], vlan[fine]
+    # as in reading captures: where the clock goes back, the latest time so far stands in
+    table.time = pd.Series(block.time[fine]).groupby(row).cummax().to_numpy()
+    _mend_cut(table, first, np.minimum(block.at[fine] + link_size, stop), stop, link_size)
+    good = table.version[first] > 0
+    return row[good], table.take(good)
 
 
-def _headers(heads, packets):
-    """Parse the packets' headers; also their first bytes."""
-    lengths = np.minimum(packets.captured, HEADER_BYTES)
-    place = packets.at[:, None] + np.arange(HEADER_BYTES)
-    there = np.arange(HEADER_BYTES) < lengths[:, None]
-    data = heads[packets.row[:, None], np.minimum(place, heads.shape[1] - 1)] * there
-    return parse_headers(data, lengths), PacketView(data, lengths)
+def _mend_cut(table, first, at, stop, link_size):
+    """Say what is known of packets without addresses: place, size, and what the session tells."""
+    cut = np.flatnonzero(table.version == 0)
+    at, stop, data = at[cut], stop[cut], table.data
+    version = number_at(data, at, stop, np.uint8) >> 4
+    size = np.where(
+        version == 6,
+        number_at(data, at + 4, stop, ">u2").astype(np.int64) + 40,
+        number_at(data, at + 2, stop, ">u2"),
+    )
+    told = ((version == 4) & (stop - at >= 4) & (size >= 20)) | (
+        (version == 6) & (stop - at >= 6) & (size > 40)
+    )
+    on_wire = np.maximum(table.wire[cut] - link_size[cut], 0)
+    table.size[cut] = np.where(told, size, on_wire)
+    table.at[cut] = at
+    table.flags[cut] = np.where(table.protocol[first[cut]] == TCP, -1, 0)
 
 
-def _has_addresses(headers, view):
-    return (headers.version > 0) & (view.lengths >= np.where(headers.version == 4, 20, 40))
-
-
-def _usable(packets, headers, view, n):
-    """Say which heads have a first packet with addresses; (n,) bool."""
-    first = np.diff(packets.row, prepend=-1) > 0
-    good = np.zeros(n, dtype=bool)
-    good[packets.row[first]] = _has_addresses(headers, view)[first]
-    return good
-
-
-def _sizes(packets, headers, view):
-    """Lengths of the IP packets on the wire, from their own headers where these are there."""
-    rows = np.arange(len(packets.row))
-    four = headers.version == 4
-    own = np.where(four, view.word(rows, rows * 0 + 2), view.word(rows, rows * 0 + 4) + 40)
-    # segmentation offload leaves the field empty
-    empty = np.where(four, own < 20, own == 40)
-    known = (headers.version > 0) & (view.lengths >= np.where(four, 4, 6)) & ~empty
-    return np.where(known, own, np.maximum(packets.length, 0))
-
-
-def _addresses(headers, view):
-    """Source and destination of each packet, 16 bytes each, zeros behind an IPv4 address."""
-    four = (headers.version == 4)[:, None]
-    data, n = view.data, len(view.data)
-    out = []
-    for v4, v6 in ((12, 8), (16, 24)):
-        short = np.hstack([data[:, v4 : v4 + 4], np.zeros((n, 12), np.uint8)])
-        out.append(np.where(four, short, data[:, v6 : v6 + 16]))
-    return out
-
-
-def _directions(headers, view, offsets):
+def _directions(table, row):
     """+1 for the sender of the session's first packet, -1 for the other, 0 where not known."""
-    if not len(view.data):
-        return np.empty(0, np.int8)
-    source, destination = _addresses(headers, view)
-    first = np.repeat(offsets[:-1], np.diff(offsets))
-    same = (source == source[first]).all(axis=1)
-    back = (source == destination[first]).all(axis=1)
-    ports = (headers.src_port >= 0) & (headers.src_port[first] >= 0)
-    same_port = headers.src_port == headers.src_port[first]
+    first = np.searchsorted(row, row)
+    same = (table.src == table.src[first]).all(axis=1)
+    back = (table.src == table.dst[first]).all(axis=1)
     # one host that talks to itself: the ports tell
     itself = same & back
-    forth = np.where(itself, ports & same_port, same)
-    back = np.where(itself, ports & ~same_port, back)
-    there = _has_addresses(headers, view)
-    return (there * (forth.astype(np.int8) - back)).astype(np.int8)
-
-
-def _transport(headers, view, size, protocol):
-    """TCP flags and payload sizes as Arrow arrays, missing where the headers are cut."""
-    rows = np.arange(len(view.data))
-    first, six = view.byte(rows, rows * 0), headers.version == 6
-    at = np.where(six, 40, (first & 15) * 4)
-    # behind IPv6 extension headers the transport header's place is not kept
-    plain = ~six | (view.byte(rows, rows * 0 + 6) == headers.protocol)
-    tcp, udp = headers.protocol == TCP, headers.protocol == UDP
-    there = (headers.src_port >= 0) & plain
-    whole = there & ((tcp & (view.lengths >= at + 14)) | (udp & (view.lengths >= at + 8)))
-    length = np.where(tcp, (view.byte(rows, at + 12) >> 4) * 4, 8)
-    payload = np.maximum(size - at - length, 0)
-    return (
-        pa.array(headers.flags.astype(np.uint8), mask=(protocol == TCP) & ~whole),
-        pa.array(payload.astype(np.int32), mask=~whole),
-    )
-
-
-def _bytes(heads, packets, size):
-    """Bytes of the packets, IP header on, without what the link layer padded; and their ends."""
-    length = np.minimum(packets.captured, size)
-    edges = np.zeros((len(heads), heads.shape[1] + 1), np.int8)
-    some = length > 0
-    np.add.at(edges, (packets.row[some], packets.at[some]), 1)
-    np.add.at(edges, (packets.row[some], (packets.at + length)[some]), -1)
-    # the packets of a head follow each other, so its bytes come in their order
-    content = heads[np.cumsum(edges[:, :-1], axis=1, dtype=np.int8) > 0]
-    ends = np.concatenate([[0], np.cumsum(length)]).astype(np.int32)
-    return content, ends
-
-
-def _messages(content, ends, row, direction):
-    """Say what each packet says, as reading captures does."""
-    codes = MessageReader().read(content, ends, row, np.where(direction < 0, -1, 1))
-    return pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(MESSAGES))
-
-
-def _host(data, at, version):
-    """Write the addresses at a place in the first packets' headers."""
-    sizes = np.where(version == 4, 4, 16)
-    return [
-        str(ipaddress.ip_address(row[place : place + size].tobytes()))
-        for row, place, size in zip(data, at, sizes, strict=True)
-    ]
-
-
-def _table(heads, packets, headers, view, offsets, capture, number):
-    """Put the columns of a session table together."""
-    first, n = offsets[:-1], len(heads)
-    size = _sizes(packets, headers, view)
-    # as in reading captures: where the clock goes back, the latest time so far stands in
-    time = pd.Series(packets.time).groupby(packets.row).cummax().to_numpy()
-    since = (time - np.repeat(time[first], np.diff(offsets))) / 1e9
-    protocol = headers.protocol[first]
-    flags, payload = _transport(headers, view, size, np.repeat(protocol, np.diff(offsets)))
-    direction = _directions(headers, view, offsets)
-    content, ends = _bytes(heads, packets, size)
-    buffers = [None, pa.py_buffer(ends), pa.py_buffer(content)]
-    at = pa.array(offsets.astype(np.int32))
-    version = headers.version[first]
-    per_packet = {
-        "packet_time": pa.array(since),
-        "packet_size": pa.array(size.astype(np.int32)),
-        "packet_direction": pa.array(direction),
-        "packet_payload_size": payload,
-        "packet_flags": flags,
-        "packet_message": _messages(content, ends, packets.row, direction),
-        "packet_bytes": pa.Array.from_buffers(pa.binary(), len(size), buffers),
-    }
-    columns = {
-        "capture": pa.array(list(capture), pa.string()),
-        "session": pa.array(number),
-        "start": pa.array(time[first], pa.timestamp("ns", tz="UTC")),
-        "src_ip": _host(view.data[first], np.where(version == 4, 12, 8), version),
-        "dst_ip": _host(view.data[first], np.where(version == 4, 16, 24), version),
-        "src_port": np.maximum(headers.src_port[first], 0),
-        "dst_port": np.maximum(headers.dst_port[first], 0),
-        "protocol": protocol,
-        "ip_version": version,
-        "vlan_id": np.maximum(packets.vlan[first], 0),
-        "duration": since[offsets[1:] - 1] if n else since,
-        "packet_count": np.diff(offsets),
-        "total_bytes": segment_sum(size, offsets),
-        **{name: pa.ListArray.from_arrays(at, flat) for name, flat in per_packet.items()},
-    }
-    arrays = [
-        pa.array(columns[f.name], f.type)
-        if isinstance(columns.get(f.name), (list, np.ndarray))
-        else columns.get(f.name, pa.nulls(n, f.type))
-        for f in SCHEMA
-    ]
-    return from_arrow(
-        pa.table([a.cast(f.type) for a, f in zip(arrays, SCHEMA, strict=True)], SCHEMA)
-    )
+    same_port = table.src_port == table.src_port[first]
+    forth = np.where(itself, same_port, same)
+    back = np.where(itself, ~same_port, back)
+    return ((table.version > 0) * (forth.astype(np.int8) - back)).astype(np.int8)

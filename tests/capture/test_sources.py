@@ -253,6 +253,6 @@ def test_importing_needs_nothing_of_linux():
         "import psutil, socket, sys\n"
         "for name in ('fcntl', 'resource', 'termios', 'pwd'): sys.modules[name] = None\n"
         "del socket.AF_PACKET\n"
-        "import sktraffic.capture._sources, sktraffic.packets"
+        "import sktraffic.capture._sources, sktraffic.datasets, sktraffic.wireshark"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -3,6 +3,7 @@
 import csv
 import importlib.util
 import io
+import re
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,13 @@ COLUMNS = {
     "number": ("no.", "no", "number", "frame.number", "_ws.col.number", "序号", "编号"),
     "time": ("time", "frame.time_relative", "frame.time", "_ws.col.time"),
     "epoch": ("frame.time_epoch",),
+    "delta": (
+        "delta",
+        "time delta",
+        "delta time",
+        "frame.time_delta",
+        "frame.time_delta_displayed",
+    ),
     "source": ("source", "src", "_ws.col.source", "_ws.col.def_src"),
     "destination": ("destination", "dst", "_ws.col.destination", "_ws.col.def_dst"),
     "protocol": ("protocol", "_ws.col.protocol"),
@@ -38,8 +46,24 @@ COLUMNS = {
     "udp_dst_port": ("udp.dstport",),
     "tcp_flags": ("tcp.flags",),
     "tcp_length": ("tcp.len",),
+    "tcp_header": ("tcp.hdr_len",),
     "udp_length": ("udp.length",),
     "vlan_id": ("vlan.id",),
+}
+# fields of which a packet has several when there is a packet in it: a tunnel's, an ICMP error's
+REPEATED = frozenset(COLUMNS) - {
+    *(
+        "number",
+        "time",
+        "epoch",
+        "delta",
+        "source",
+        "destination",
+        "protocol",
+        "length",
+        "info",
+        "hex",
+    )
 }
 NEEDED = ("time", "source", "destination", "protocol", "length", "info")
 PCAP_MAGIC = (b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\xc3\xd4", b"\x4d\x3c\xb2\xa1", b"\n\r\r\n")
@@ -54,8 +78,11 @@ def read_export(path):
 
     Returns
     -------
-    DataFrame of str of shape (n_packets, n_columns)
+    table : DataFrame of str of shape (n_packets, n_columns)
         Columns have our names (the keys of `COLUMNS`); others are left out. Missing cells are "".
+    repeated : int
+        Packets of which a field had several values, separated by commas: of them the first is
+        taken, and the last of VLAN identifiers, which is the innermost tag's.
 
     Raises
     ------
@@ -78,7 +105,7 @@ def read_export(path):
         table = _read_spreadsheet(content, path)
     else:
         table = _read_text(content, path)
-    return _known_columns(table, path)
+    return _first_values(_known_columns(table, path))
 
 
 def _read_spreadsheet(content, path):
@@ -104,9 +131,14 @@ def _cell_text(value):
 
 def _read_text(content, path):
     text = _decode(content, path)
+    _refuse_other_forms(text, path)
+    hint = re.match(r"sep=(.)\n", text)  # what spreadsheets write before the header
+    if hint:
+        text = text[hint.end() :]
     header = text.lstrip("\n").split("\n", 1)[0]
     names = [(separator, _split(header, separator)) for separator in ",;\t"]
-    separator, _ = max(names, key=lambda pair: sum(_our_name(name) != "" for name in pair[1]))
+    separator, cells = max(names, key=lambda pair: sum(_our_name(name) != "" for name in pair[1]))
+    _refuse_headless(names, path)
     # tshark writes tabs inside a cell as \\t, but leaves quotation marks inside one as they are
     quoting = csv.QUOTE_NONE if separator == "\t" else csv.QUOTE_MINIMAL
     try:
@@ -114,13 +146,37 @@ def _read_text(content, path):
             io.StringIO(text), sep=separator, dtype=str, keep_default_na=False, quoting=quoting
         )
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        line = re.search(r"in line (\d+), saw (\d+)", str(error))
+        what = f"line {line[1]} has {line[2]} cells, the header {len(cells)}" if line else error
         raise ValueError(
-            f"{path} is no table with a separator {separator!r}: {error}. Export it with quotation "
-            "marks around the cells (tshark: -E quote=d)."
+            f"{path} is no table with the separator {separator!r}: {what}. Export it with "
+            "quotation marks around the cells (tshark: -E quote=d)."
         ) from error
     if quoting == csv.QUOTE_NONE:
         table = table.apply(lambda column: column.str.replace(r'^"(.*)"$', r"\1", regex=True))
     return table
+
+
+def _refuse_other_forms(text, path):
+    start = text.lstrip()[:200]
+    form = {"[": "JSON", "{": "JSON", "<": "XML"}.get(start[:1])
+    if form:
+        raise ValueError(
+            f"{path} is {form}, not a packet list. Export it as CSV (File, Export Packet "
+            "Dissections, As CSV) or with tshark -T fields -E header=y."
+        )
+
+
+def _refuse_headless(names, path):
+    """Say so where the first line is a packet."""
+    for _, cells in names:
+        values = [cell for cell in cells if re.fullmatch(r"-?\d+(\.\d+)?|\d+(\.\d+){3}", cell)]
+        if len(values) > 2 and not any(_our_name(cell) for cell in cells):
+            raise ValueError(
+                f"{path} has no header: its first line is a packet ({', '.join(values[:3])}, ...). "
+                "Export it with the names of the columns (tshark: -E header=y), or write them "
+                "into the first line."
+            )
 
 
 def _decode(content, path):
@@ -135,7 +191,8 @@ def _decode(content, path):
         except UnicodeDecodeError:
             continue
         if "\0" not in text:
-            return text.replace("\r\n", "\n")
+            text = text.replace("\r\n", "\n")
+            return text if "\n" in text else text.replace("\r", "\n")
     raise ValueError(
         f"{path} is no text in {' or '.join(encodings)}, and no XLSX file. Export the packet list "
         "as CSV in UTF-8."
@@ -157,7 +214,7 @@ def _known_columns(table, path):
         found.setdefault(_our_name(name), name)
     # single fields stand in for the columns of the packet list
     for column, fields in (
-        ("time", {"epoch"}),
+        ("time", {"epoch", "delta"}),
         ("source", {"ip_src", "ipv6_src"}),
         ("destination", {"ip_dst", "ipv6_dst"}),
     ):
@@ -180,3 +237,15 @@ def _known_columns(table, path):
         },
         index=table.index,
     )
+
+
+def _first_values(table):
+    """Take one of several values; returns the table and how many rows had several."""
+    several = np.zeros(len(table), dtype=bool)
+    for name in REPEATED & set(table):
+        rows = table[name].str.contains(",", regex=False).to_numpy(dtype=bool)
+        if rows.any():
+            parts = table.loc[rows, name].str.split(",")
+            table.loc[rows, name] = parts.str[-1 if name == "vlan_id" else 0].str.strip()
+            several |= rows
+    return table, int(several.sum())

@@ -5,18 +5,16 @@ import re
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
-from sktraffic.capture._packet_headers import padded_bytes, parse_headers
 from sktraffic.messages import MESSAGE_PROTOCOL, MESSAGE_PROTOCOLS, MESSAGES
 
 __all__ = [
-    "addresses",
+    "hosts",
     "info_flags",
     "info_payload",
     "info_ports",
     "packet_bytes",
-    "times_ns",
+    "refuse_rows",
     "transport_of_messages",
     "whole_numbers",
 ]
@@ -45,7 +43,6 @@ LINK_SIZES = (0, 14, 18, 4, 16, 20, 22)
 # "443 → 51234", "443 > 51234", "https(443) → 51234(51234)", marks such as "[TCP Dup ACK 3#1]"
 PORT = r"(?:[^ \[\]()]+\()?(\d+)\)?"
 PORTS = rf"^(?:\[[^\]]*\][ ,]*)*{PORT}\s*(?:→|->|>)\s*{PORT}(?:\s|$)"
-EPOCH_FROM = 10**17  # ns; a number of seconds after 1973 is a date, not a time since the start
 
 
 def whole_numbers(column, path, name, most=LARGEST, required=False):
@@ -65,55 +62,12 @@ def whole_numbers(column, path, name, most=LARGEST, required=False):
     bad = (decimal.isna() & (plain != "")) | (decimal < 0) | (decimal > most) | (decimal % 1 > 0)
     if required:
         bad |= decimal.isna()
-    _refuse(bad, column, path, f"{name} is no whole number up to {most}")
+    refuse_rows(bad, column, path, f"{name} is no whole number up to {most}")
     return decimal.fillna(UNKNOWN).to_numpy().astype(np.int64)
 
 
-def times_ns(column, path):
-    """Parse times.
-
-    Parameters
-    ----------
-    column : Series of str
-        Seconds since the first packet, seconds since 1970, a time of day, or a date and time
-        (UTC where it says no zone).
-    path : Path
-        For the error.
-
-    Returns
-    -------
-    times : ndarray of shape (n_packets,), int64
-        Nanoseconds, since 1970 if `absolute`.
-    absolute : bool
-    """
-    numbers = pd.to_numeric(column, errors="coerce")
-    if numbers.notna().mean() > 0.5:
-        _refuse(numbers.isna() | ~np.isfinite(numbers), column, path, "Time is no number")
-        times = _seconds_to_ns(column, numbers)
-        return times, bool(np.median(times) >= EPOCH_FROM)
-    if column.str.match(r"^\d{1,3}:\d{2}:\d{2}").mean() > 0.5:
-        parsed = pd.to_timedelta(column, errors="coerce")
-        _refuse(parsed.isna(), column, path, "Time is no time of day")
-        return parsed.to_numpy().astype("timedelta64[ns]").astype(np.int64), False
-    parsed = pd.to_datetime(column, errors="coerce", utc=True, format="ISO8601")
-    if parsed.isna().any():
-        parsed = pd.to_datetime(column, errors="coerce", utc=True, format="mixed")
-    _refuse(parsed.isna(), column, path, "Time is neither seconds nor a date")
-    return pd.DatetimeIndex(parsed).as_unit("ns").asi8.copy(), True
-
-
-def _seconds_to_ns(column, numbers):
-    """Nanoseconds of decimal texts, exact where they have at most nine decimals."""
-    try:
-        exact = pa.array(column.astype(object), pa.string()).cast(pa.decimal128(28, 9))
-        # stored as 128-bit whole numbers of the last decimal: every other word is the lower half
-        words = np.frombuffer(exact.buffers()[1], np.int64)
-        return words[2 * exact.offset :][: 2 * len(exact) : 2].copy()
-    except pa.ArrowInvalid:  # more decimals, or 1e-05
-        return np.rint(numbers.to_numpy(dtype=np.float64) * 1e9).astype(np.int64)
-
-
-def _refuse(bad, column, path, what):
+def refuse_rows(bad, column, path, what):
+    """Raise ValueError that names the rows where `bad` holds, if there are any."""
     rows = np.flatnonzero(np.asarray(bad))
     if len(rows):
         shown = ", ".join(f"{row + 1} ({column.iloc[row]!r})" for row in rows[:5])
@@ -124,29 +78,35 @@ def _refuse(bad, column, path, what):
         )
 
 
-def addresses(column):
-    """Canonical IP addresses and their versions.
+def hosts(source, destination):
+    """Give every host of an export a number.
+
+    Parameters
+    ----------
+    source, destination : Series of str
+        IP addresses, or names of hosts and link-layer addresses.
 
     Returns
     -------
-    texts : ndarray of str of shape (n_packets,)
-        As given where it is no IP address (a name, a link-layer address).
-    versions : ndarray of shape (n_packets,), int64
+    ends : ndarray of shape (2, n_packets), int64
+        Index of source and destination of each packet in the others.
+    words : list of str, length n_hosts
+        Each host as written.
+    address : ndarray of shape (n_hosts, 2), uint64
+        Upper and lower 64 bits; 0 where it is no IP address.
+    version : ndarray of shape (n_hosts,), uint8
         4, 6, or 0 where it is no IP address.
     """
-    codes, words = pd.factorize(column)
-    parsed = [_address(word) for word in words]
-    texts = np.array([text for text, _ in parsed] or [""], dtype=object)
-    versions = np.array([version for _, version in parsed] or [0], dtype=np.int64)
-    return texts[codes], versions[codes]
-
-
-def _address(word):
-    try:
-        address = ipaddress.ip_address(word.partition("%")[0])
-    except ValueError:
-        return word, 0
-    return str(address), address.version
+    codes, words = pd.factorize(pd.concat([source, destination], ignore_index=True))
+    numbers, versions = np.zeros((len(words), 2), np.uint64), np.zeros(len(words), np.uint8)
+    for row, word in enumerate(words):
+        try:
+            address = ipaddress.ip_address(word.partition("%")[0])
+        except ValueError:
+            continue
+        numbers[row] = divmod(int(address), 2**64)
+        versions[row] = address.version
+    return codes.reshape(2, -1), list(words), numbers, versions
 
 
 def info_ports(info):
@@ -200,21 +160,20 @@ def packet_bytes(column, sources, destinations):
     ----------
     column : Series of str
         With or without blanks, colons or "0x".
-    sources, destinations : ndarray of str of shape (n_packets,)
+    sources, destinations : sequence of str, length n_packets
 
     Returns
     -------
-    raw : pyarrow.Array of binary of shape (n_packets,)
+    list of bytes, length n_packets
         Empty where there is no such packet.
-    headers : Headers
     """
     digits = column.str.replace(r"0x|[\s:,.-]|\\x", "", regex=True)
     whole = [bytes.fromhex(text) if _is_hex(text) else b"" for text in digits]
-    wanted = [_packed(a) + _packed(b) for a, b in zip(sources, destinations, strict=True)]
-    raw = pa.array(
-        [_cut(data, ends) for data, ends in zip(whole, wanted, strict=True)], pa.binary()
-    )
-    return raw, parse_headers(*padded_bytes(raw))
+    ends = zip(sources, destinations, strict=True)
+    wanted = [
+        _packed(a) + _packed(b) if data else b"" for data, (a, b) in zip(whole, ends, strict=True)
+    ]
+    return [_cut(data, pair) for data, pair in zip(whole, wanted, strict=True)]
 
 
 def _is_hex(text):
