@@ -1,6 +1,6 @@
 """Reading captures beside nfstream: time, memory and start-up, in one run.
 
-    python benchmarks/capture.py IOT_FOLDER [--old CHECKOUT] [--turns 5] [--gigabytes 1]
+    python benchmarks/capture.py IOT_FOLDER [--old CHECKOUT] [--turns 5] [--parts ...]
 
 Captures are made: the folder's (the IoT set: 303 captures, 101,227 packets) merged into one by
 time, the bundled laboratory captures merged, both together over and over with other addresses and
@@ -67,6 +67,7 @@ JOBS = {
     "nfstream, statistics, nDPI": (NFSTREAM, {"statistical_analysis": True}, TWO),
     "everything, with nDPI's labels": (EXTRACTOR, {}, TWO),
 }
+PARTS = ("IoT", "laboratory", "DNS", "start", "versions", "memory", "large")
 PEER = {True: "nfstream, statistics, nDPI", False: "nfstream, statistics"}
 TO_PARQUET = """
 import sys
@@ -176,6 +177,7 @@ def main():
     parser.add_argument("--old")
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--gigabytes", type=float, default=1.0)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     arguments = parser.parse_args()
     paths = sorted(str(path) for path in Path(arguments.captures).rglob("*.pcap"))
     turns = arguments.turns
@@ -186,19 +188,23 @@ def main():
         )
         count = {iot: merge(paths, iot), lab: merge(lab_captures()[0], lab)}
         count[both] = merge([iot, lab], both)
-        copies = int(arguments.gigabytes * 1e9 / os.path.getsize(both)) + 1
-        count[large] = multiply(both, large, copies)
+        if "large" in arguments.parts:
+            copies = int(arguments.gigabytes * 1e9 / os.path.getsize(both)) + 1
+            count[large] = multiply(both, large, copies)
         count[dns] = only_dns(both, dns)
         count[dns] = multiply(dns, both, 10)
         os.replace(both, dns)
         _first_packets(iot, small, 10)
-        for name, path in (("IoT", iot), ("laboratory", lab), ("DNS alone", dns)):
-            compare_rates(name, path, count[path], small, turns)
-        start_up(small, turns)
-        compare_versions(paths, small, arguments.old, turns)
-        multiply(iot, ten, 10)
-        compare_memory(iot, ten)
-        compare_rates(f"both, {copies} times", large, count[large], small, turns)
+        for name, path in (("IoT", iot), ("laboratory", lab), ("DNS", dns), ("large", large)):
+            if name in arguments.parts:
+                compare_rates(name, path, count[path], small, turns)
+        if "start" in arguments.parts:
+            start_up(small, turns)
+        if "versions" in arguments.parts:
+            compare_versions(paths, small, arguments.old, turns)
+        if "memory" in arguments.parts:
+            multiply(iot, ten, 10)
+            compare_memory(iot, ten)
 
 
 def _first_packets(source, target, n):

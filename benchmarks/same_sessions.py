@@ -8,8 +8,8 @@ Differences that are meant are put down to a reason, checked on the sessions the
 or, for what cannot be told from a table, listed by capture (`LISTED`). The others are printed, with
 an example each, and make the exit status 1.
 
-The reasons are those of version 0.2, which reads captures itself, against 0.1, which read them
-through nfstream. Each has a test that states it: see `REASONS`.
+The reasons are those for which sessions differ since captures are no longer read through nfstream;
+tests/capture/test_differences.py states each on a capture of a few packets.
 """
 
 import argparse
@@ -44,14 +44,12 @@ REASONS = {
     "tunnel": "more tunnels are looked into",
     "link": "more link layers are read; what was no IP packet is none",
     "extension": "the authentication header is stepped over",
-    "unit": "fractions beyond a million under the microsecond magic are nanoseconds",
     "fuzzed": "malformed packets are passed over, kept with unknown ports, or joined as fragments",
 }
 LISTED = {
     "ah.pcapng": "extension", "ajp.pcap": "link", "capwap.pcap": "tunnel",
     "someip_sd_sample.pcap": "link", "fuzz-2006-06-26-2594.pcap": "fuzzed",
     "fuzz-2006-09-29-28586.pcap": "fuzzed", "fuzz-2020-02-16-11740.pcap": "fuzzed",
-    "fuzz-2021-06-07-c6c72a0a56.pcap": "unit",
     "anydesk.pcapng": "offload", "line.pcap": "offload", "thrift.pcap": "offload",
 }  # fmt: skip
 SCTP = 132

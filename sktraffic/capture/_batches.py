@@ -1,11 +1,11 @@
 """Heads of sessions, together in one capture for one run of NFStreamer, and what it answers."""
 
-import sys
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
-from sktraffic.capture._heads import FILE_HEADER, LANES, as_frames, lanes
+from sktraffic.capture._heads import FILE_HEADER, HEAD, LANES, frame_heads, lanes
 
 
 @dataclass
@@ -37,12 +37,12 @@ class Batch:
         Number in this batch -> owner, and number there.
     number : ndarray of shape (n_packets,), int64
         Session of each packet.
-    frames : list of bytes of length n_packets
-        Records, with their headers.
+    heads, packets : list of bytes of length n_packets
+        What stands before each packet in the file, and the packet.
     """
 
-    def __init__(self, sessions, number, frames):
-        self._sessions, self._number, self._frames = sessions, number, frames
+    def __init__(self, sessions, number, heads, packets):
+        self._sessions, self._number, self._pieces = sessions, number, (heads, packets)
         self._answers = {}  # number -> what was said of its flow with the most packets
         self.path = None
         self.serial = 0  # order in which batches were sent
@@ -51,14 +51,13 @@ class Batch:
         return len(self._number)
 
     def write(self, path):
-        """Write the file; the frames are not kept."""
-        lengths = np.fromiter(map(len, self._frames), np.int64, len(self._frames))
+        """Write the file; its bytes are not kept."""
+        (heads, packets), self._pieces = self._pieces, None
+        lengths = HEAD + np.fromiter(map(len, packets), np.int64, len(packets))
         self._ends = np.concatenate([[len(FILE_HEADER)], len(FILE_HEADER) + np.cumsum(lengths)])
         self.path = path
-        frames, self._frames = self._frames, None
-        with open(path, "wb") as file:
-            file.write(FILE_HEADER)
-            file.writelines(frames)
+        pieces = chain.from_iterable(zip(heads, packets, strict=True))
+        path.write_bytes(FILE_HEADER + b"".join(pieces))
 
     def note(self, flows):
         """Take in answers. A session is mostly one flow; of several, the largest speaks for it."""
@@ -82,7 +81,7 @@ class Batch:
             if owner in again:
                 continue
             if number in self._answers:
-                owner.names[session] = _words(self._answers[number][2:])
+                owner.names[session] = self._answers[number][2:]
                 owner.named += 1
             owner.unnamed.discard(session)
         return [self._alone(owner) for owner in again]
@@ -91,8 +90,10 @@ class Batch:
         sessions = {n: whose for n, whose in self._sessions.items() if whose[0] is owner}
         rows = np.flatnonzero(np.isin(self._number, list(sessions)))
         data = self.path.read_bytes()
-        frames = [data[self._ends[i] : self._ends[i + 1]] for i in rows.tolist()]
-        return Batch(sessions, self._number[rows], frames)
+        starts, ends = self._ends[rows].tolist(), self._ends[rows + 1].tolist()
+        heads = [data[a : a + HEAD] for a in starts]
+        packets = [data[a + HEAD : b] for a, b in zip(starts, ends, strict=True)]
+        return Batch(sessions, self._number[rows], heads, packets)
 
     def lose(self):
         """Give the sessions up."""
@@ -124,20 +125,15 @@ def make_batches(portions):
     if not sessions:
         return
     number, lane = np.concatenate(numbers), lanes(np.concatenate(ends))
-    frames = []
+    heads, packets = [], []
     for portion, part in zip(portions, numbers, strict=True):
-        frames += as_frames(part, lane[part] % LANES, portion.columns, portion.frames)
+        heads += frame_heads(part, lane[part] % LANES, portion.columns, portion.frames)
+        packets += portion.frames
     if lane.max() < LANES:
-        yield Batch(sessions, number, frames)
+        yield Batch(sessions, number, heads, packets)
         return
     for turn in range(int(lane.max()) // LANES + 1):
         rows = np.flatnonzero(lane[number] // LANES == turn)
         chosen = {n: sessions[n] for n in np.unique(number[rows]).tolist()}
-        yield Batch(chosen, number[rows], [frames[i] for i in rows.tolist()])
-
-
-def _words(answer):
-    application, category, *others = (word or None for word in answer)
-    # the same few names over and over
-    named = [word and sys.intern(word) for word in (application, category)]
-    return (*named, *others)
+        pieces = ([pieces[i] for i in rows.tolist()] for pieces in (heads, packets))
+        yield Batch(chosen, number[rows], *pieces)

@@ -8,6 +8,7 @@ from sktraffic.packets import NO_TIME, TCP, UDP
 LANES = 4096
 # two MAC addresses (12), a VLAN tag (4), a type (2)
 FRAME_HEADER = 18
+HEAD = 16 + FRAME_HEADER  # a record's header too
 # magic number of nanoseconds, version 2.4, longest packet, Ethernet
 FILE_HEADER = np.array([0xA1B23C4D, 0x00040002, 0, 0, 262144, 1], "<u4").tobytes()
 
@@ -153,8 +154,8 @@ def lanes(ends):
     return lane
 
 
-def as_frames(number, lane, columns, packets):
-    """Put packets into the records of a capture, as Ethernet frames.
+def frame_heads(number, lane, columns, packets):
+    """Return what stands before each packet in a capture: its record's header and Ethernet's.
 
     Parameters
     ----------
@@ -165,7 +166,7 @@ def as_frames(number, lane, columns, packets):
 
     Returns
     -------
-    list of bytes
+    list of bytes, each `HEAD` long
     """
     n = len(packets)
     time = np.where(columns["time"] == NO_TIME, 0, columns["time"])
@@ -177,5 +178,4 @@ def as_frames(number, lane, columns, packets):
     kind = np.where(columns["version"] == 4, 0x0800, 0x86DD)
     tag = np.column_stack([np.full(n, 0x8100), lane, kind]).astype(">u2")
     head = np.hstack([record.view(np.uint8), address, address, tag.view(np.uint8)]).tobytes()
-    width = 16 + FRAME_HEADER
-    return [head[width * i : width * (i + 1)] + packet for i, packet in enumerate(packets)]
+    return [head[i : i + HEAD] for i in range(0, HEAD * n, HEAD)]

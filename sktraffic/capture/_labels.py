@@ -69,7 +69,12 @@ class Labeller:
             self._files.cleanup()
 
     def capture(self):
-        """Return the :class:`CaptureLabels` of a capture that is now to be read."""
+        """Return the :class:`CaptureLabels` of a capture that is now to be read.
+
+        A first process is started, to be ready when the first packets have been read.
+        """
+        if not self._workers and not self.errors:
+            self._worker()
         return CaptureLabels(self)
 
     @property

@@ -90,11 +90,11 @@ def name_sessions(streamer, send):
                 int(flow.src_mac.replace(":", ""), 16),
                 flow.bidirectional_packets,
                 flow.application_confidence in CACHED,
-                flow.application_name,
-                flow.application_category_name,
-                flow.requested_server_name,
-                flow.client_fingerprint,
-                flow.server_fingerprint,
+                flow.application_name or None,
+                flow.application_category_name or None,
+                flow.requested_server_name or None,
+                flow.client_fingerprint or None,
+                flow.server_fingerprint or None,
             )
         )
         if len(flows) == CHUNK:

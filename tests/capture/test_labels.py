@@ -127,7 +127,6 @@ def test_a_session_that_nfstream_passes_over_is_unnamed(fresh):
         labels.add(packets, np.array([0]), np.array([0]))
         labels.finish()
         assert labels.take(np.array([0])) == {name: [None] for name in LABELS}
-    assert fresh._idle == []  # not even a process
 
 
 def test_no_more_than_the_first_packets_are_shown():
