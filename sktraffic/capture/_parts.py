@@ -24,7 +24,7 @@ KEY = b"sktraffic"
 def part_name(path):
     """Name the part of a capture: readable, and different for captures of the same name."""
     stem = re.sub(r"[^\w.-]+", "_", os.path.basename(path))[:100]
-    digest = hashlib.sha256(os.path.realpath(path).encode()).hexdigest()[:10]
+    digest = hashlib.sha256(os.fsencode(os.path.realpath(path))).hexdigest()[:10]
     return f"{stem}-{digest}.parquet"
 
 

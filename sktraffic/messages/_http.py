@@ -4,7 +4,7 @@ import numpy as np
 
 from sktraffic.messages._streams import OPEN
 from sktraffic.messages._vocabulary import CODES
-from sktraffic.packets import window
+from sktraffic.packets import slices, window
 
 __all__ = ["find_http_records"]
 
@@ -53,31 +53,36 @@ def find_http_records(data, start, stop, length, code):
 def _read_fields(data, start, stop):
     """Read the head's size (-1 if not complete), Content-Length, and which fields there are."""
     n = len(start)
-    low, high = int(start.min()), int(stop.max())
-    feed = np.flatnonzero(data[low:high] == 10) + low
     order = np.argsort(start)
-    packet = order[np.maximum(np.searchsorted(start[order], feed, side="right") - 1, 0)]
-    inside = (feed >= start[packet]) & (feed < stop[packet])
-    feed, packet = feed[inside], packet[inside]
-    line = window(data, feed + 1, stop[packet], _LINE)
-    blank = (line[:, 0] == 10) | ((line[:, 0] == 13) & (line[:, 1] == 10))
+    content, offsets = slices(data, start[order], stop[order])
+    feed = np.flatnonzero(content == 10)
+    packet = np.searchsorted(offsets, feed, side="right") - 1
+    # an empty line, "\n\n" or "\n\r\n", ends the head
+    left = offsets[packet + 1] - feed - 1  # bytes behind the line feed
+    padded = np.append(content, np.zeros(2, np.uint8))
+    bare = (padded[feed + 1] == 10) & (left >= 1)
+    blank = bare | ((padded[feed + 1] == 13) & (padded[feed + 2] == 10) & (left >= 2))
     head = np.full(n, -1, dtype=np.int64)
-    rows = np.flatnonzero(blank & (feed + 1 < stop[packet]))[::-1]
-    head[packet[rows]] = feed[rows] + np.where(line[rows, 0] == 10, 2, 3) - start[packet[rows]]
-    in_head = (head[packet] < 0) | (feed - start[packet] < head[packet])
+    rows = np.flatnonzero(blank)[::-1]
+    head[packet[rows]] = feed[rows] + np.where(bare[rows], 2, 3) - offsets[packet[rows]]
+    in_head = (head[packet] < 0) | (feed - offsets[packet] < head[packet])
+    feed, packet = feed[in_head], packet[in_head]
+    line = window(content, feed + 1, offsets[packet + 1], _LINE)
     folded = np.where((line >= 0x41) & (line <= 0x5A), line | 0x20, line)
 
     def having(name):
-        return np.flatnonzero(in_head & (folded[:, : len(name)] == name).all(axis=1))
+        return np.flatnonzero((folded[:, : len(name)] == name).all(axis=1))
 
     body = np.full(n, -1, dtype=np.int64)
     rows = having(_LENGTH)
-    text = window(data, feed[rows] + 1 + len(_LENGTH), stop[packet[rows]], _DIGITS)
+    text = window(content, feed[rows] + 1 + len(_LENGTH), offsets[packet[rows] + 1], _DIGITS)
     body[packet[rows]] = _number(text)
     chunked, typed = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
     chunked[packet[having(_CODING)]] = True
     typed[packet[having(_TYPE)]] = True
-    return head, body, chunked & (body < 0), typed
+    back = np.empty(n, np.int64)
+    back[order] = np.arange(n)
+    return head[back], body[back], (chunked & (body < 0))[back], typed[back]
 
 
 def _number(text):

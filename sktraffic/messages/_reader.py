@@ -298,7 +298,7 @@ def _tls_labels(batch, segments, base, heads, states):
     wanted[packets] = True
     index = np.zeros(len(batch.local), dtype=np.int64)
     index[packets] = np.arange(len(packets))
-    packet, place, length, code = find_tls_records(batch.data, table.at, payload, stop, wanted)
+    packet, place, length, code = find_tls_records(batch.data, payload, stop, wanted)
     at = index[packet]
     begin = segments.start[at] + place - payload[packet]
     new = begin >= segments.high[at]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from sktraffic.messages._vocabulary import CODES
-from sktraffic.packets import be16, be32, window
+from sktraffic.packets import be16, be32, slices, window
 
 __all__ = ["dtls_codes", "find_tls_records", "looks_like_tls", "split_heads", "tls_codes"]
 
@@ -104,14 +104,12 @@ def _handshake_codes(heads, length, captured):
     return np.where(retry, _TLS["Hello Retry Request"], codes)
 
 
-def find_tls_records(data, start, payload, stop, wanted):
+def find_tls_records(data, payload, stop, wanted):
     """Find every place in the wanted packets' payload that looks like a TLS record head.
 
     Parameters
     ----------
     data : ndarray of shape (n_bytes,), uint8
-    start : ndarray of shape (n_packets,), int64
-        Where each packet begins, rising.
     payload, stop : ndarray of shape (n_packets,)
     wanted : ndarray of shape (n_packets,), bool
 
@@ -120,9 +118,13 @@ def find_tls_records(data, start, payload, stop, wanted):
     packet, place, length, code : ndarray of shape (n_found,)
         Packet, position of the head in `data`, the record's length with its head, its message.
     """
-    place = _possible_heads(data)
-    packet = np.searchsorted(start, place, side="right") - 1
-    inside = wanted[packet] & (place >= payload[packet]) & (place + 5 <= stop[packet])
+    chosen = np.flatnonzero(wanted)
+    content, offsets = slices(data, payload[chosen], stop[chosen])
+    place = _possible_heads(content)
+    row = np.searchsorted(offsets, place, side="right") - 1
+    packet = chosen[row]
+    place = place - offsets[row] + payload[packet]
+    inside = place + 5 <= stop[packet]
     packet, place = packet[inside], place[inside]
     heads = window(data, place, stop[packet], HEAD)
     good = looks_like_tls(heads)

@@ -3,7 +3,7 @@
 Pure NumPy, no network library; every function takes all packets of a block at once.
 """
 
-from sktraffic.packets._bytes import be16, be32, number_at, window
+from sktraffic.packets._bytes import be16, be32, binaries, number_at, slices, window
 from sktraffic.packets._clock import Clock
 from sktraffic.packets._duplicates import DuplicateFinder
 from sktraffic.packets._filter import PacketFilter, compile_filter
@@ -51,6 +51,7 @@ __all__ = [
     "address_text",
     "be16",
     "be32",
+    "binaries",
     "capture_format",
     "compile_filter",
     "extension_headers",
@@ -60,5 +61,6 @@ __all__ = [
     "parse_headers",
     "read_packets",
     "read_records",
+    "slices",
     "window",
 ]

@@ -1,8 +1,9 @@
 """Numbers at many places of a byte array at once, and never beyond its end."""
 
 import numpy as np
+import pyarrow as pa
 
-__all__ = ["PADDING", "be16", "be32", "number_at", "numbers", "window"]
+__all__ = ["PADDING", "be16", "be32", "binaries", "number_at", "numbers", "slices", "window"]
 
 # zeros that readers leave behind a block's bytes, so that headers are copied without a look at
 # whether they end inside
@@ -99,3 +100,65 @@ def be16(rows, column):
 def be32(rows, column):
     """Read a big-endian 32-bit number from each row of bytes; int64."""
     return rows[:, column : column + 4].view(">u4")[:, 0].astype(np.int64)
+
+
+def binaries(data, start, stop):
+    """Copy slices of a byte array into an Arrow array of binaries.
+
+    Parameters
+    ----------
+    data : ndarray of shape (n_bytes,), uint8
+    start, stop : ndarray of shape (n,), int64
+        Places in `data`; slices that end before they begin are empty.
+
+    Returns
+    -------
+    pyarrow.BinaryArray of length n
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sktraffic.packets import binaries
+    >>> data = np.frombuffer(b"abcdef", np.uint8)
+    >>> binaries(data, np.array([0, 3]), np.array([2, 6])).to_pylist()
+    [b'ab', b'def']
+    """
+    n = len(start)
+    # slices and the gaps between them, as one array of binaries over the bytes that are there
+    ends = np.empty(2 * n + 1, np.int32)
+    ends[0:-1:2], ends[1::2] = start, np.maximum(start, stop)
+    ends[-1] = ends[-2] if n else 0
+    if n and (ends[0] < 0 or ends[-1] > len(data) or (ends[1:] < ends[:-1]).any()):
+        return _in_any_order(data, start, stop)
+    buffers = [None, pa.py_buffer(ends), pa.py_buffer(data)]
+    whole = pa.Array.from_buffers(pa.binary(), 2 * n, buffers)
+    return whole.take(pa.array(np.arange(0, 2 * n, 2)))
+
+
+def _in_any_order(data, start, stop):
+    view = memoryview(data)
+    return pa.array(
+        [view[a : max(a, b)] for a, b in zip(start.tolist(), stop.tolist(), strict=True)],
+        pa.binary(),
+    )
+
+
+def slices(data, start, stop):
+    """Put slices of a byte array one behind the other.
+
+    Parameters
+    ----------
+    data, start, stop
+        As for :func:`binaries`.
+
+    Returns
+    -------
+    content : ndarray of uint8
+    offsets : ndarray of shape (n + 1,), int64
+        Slice i is ``content[offsets[i]:offsets[i + 1]]``.
+    """
+    array = binaries(data, start, stop)
+    offsets = np.frombuffer(array.buffers()[1], np.int32)[: len(array) + 1].astype(np.int64)
+    content = array.buffers()[2]
+    content = np.zeros(0, np.uint8) if content is None else np.frombuffer(content, np.uint8)
+    return content[: offsets[-1]], offsets

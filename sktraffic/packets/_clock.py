@@ -8,6 +8,7 @@ __all__ = ["Clock"]
 
 #: Seconds by which a time stamp must leave its neighbours to count as wrong, at least.
 JUMP = 60
+HOUR = 3600 * 10**9  # ns
 
 
 class Clock:
@@ -15,7 +16,8 @@ class Clock:
 
     The latest time so far stands in for an earlier one. But a single time stamp that is far from
     both its neighbours is wrong and moves nothing: the time before it stands in (for the first
-    packet, the one behind it). And a packet far behind the latest time, not alone, keeps its own:
+    packet, the one behind it), or the stamp less the whole hours by which it is off, where that
+    lies between its neighbours. And a packet far behind the latest time, not alone, keeps its own:
     captures that were put one behind the other, whatever their order.
 
     Parameters
@@ -132,6 +134,12 @@ class Clock:
         self.odd += len(rows)
         if self.first_odd is None:
             self.first_odd = (int(record[rows[0]]), (time[rows[0]] - before[0]) / 1e9)
+        # a clock of another time zone is right but for whole hours
+        after = time[np.minimum(rows + 1, len(time) - 1)]
+        hours = np.round((time[rows] - after) / HOUR).astype(np.int64)
+        moved = time[rows] - hours * HOUR
+        early = np.where(before == after, after - self._jump, before)
+        zone = (hours != 0) & (early <= moved) & (moved <= after)
         time = time.copy()
-        time[rows] = before
+        time[rows] = np.where(zone, moved, before)
         return time

@@ -10,6 +10,7 @@ import socket
 import numpy as np
 import pyarrow as pa
 
+from sktraffic.packets._bytes import binaries
 from sktraffic.packets._headers import TCP
 from sktraffic.packets._keys import pair_hashes
 from sktraffic.packets._order import stable_order
@@ -151,7 +152,7 @@ class SessionBuilder:
         self._bytes.append(
             {
                 "session": sessions.session[rows],
-                "bytes": _binaries(table.data, at, stop),
+                "bytes": binaries(table.data, at, stop),
             }
         )
 
@@ -320,16 +321,6 @@ def _rows(values, rows):
 def _credible(size):
     """Turn lengths that no packet has, as in fuzzed captures, into unknown ones."""
     return np.where(size <= LONGEST, size, -1) if (size > LONGEST).any() else size
-
-
-def _binaries(data, start, stop):
-    """Copy slices of bytes into one Arrow array of binaries."""
-    view = memoryview(data)
-    content = b"".join([view[a:b] for a, b in zip(start.tolist(), stop.tolist(), strict=True)])
-    ends = np.zeros(len(start) + 1, np.int32)
-    np.cumsum(stop - start, out=ends[1:])
-    buffers = [None, pa.py_buffer(ends), pa.py_buffer(content)]
-    return pa.Array.from_buffers(pa.binary(), len(start), buffers)
 
 
 def address_text(address, version):

@@ -185,11 +185,16 @@ def test_vlans_and_used_ports():
         assert found[0].tolist() == [0, 0, 0, 0, 1, 1]
 
 
-def test_one_wrong_time_stamp_stops_nobodys_clock():
-    """It takes the time before it; the first packet's, the time behind it; both are told."""
+@pytest.mark.parametrize("off", [3000, 7200])
+def test_one_wrong_time_stamp_stops_nobodys_clock(off):
+    """It takes the time before it; the first packet's, the time behind it; both are told.
+
+    A clock that is off by whole hours is right but for these.
+    """
     for wrong, right in ((0, 1), (2, 1), (4, 3)):
         time = np.arange(5.0)
-        time[wrong] += 3600
+        time[wrong] += off
+        right = wrong if off == 7200 else right
         tracker = SessionTracker()
         found = [tracker.add(table_of(time, 1, 2))]
         expected = np.arange(5.0)
