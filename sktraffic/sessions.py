@@ -29,6 +29,7 @@ __all__ = [
     "IDENTITY",
     "LABELS",
     "PACKET_COLUMNS",
+    "PARQUET",
     "SCHEMA",
     "check_sessions",
     "concat",
@@ -82,6 +83,16 @@ IDENTITY = tuple(SCHEMA.names[:10])
 FACTS = tuple(SCHEMA.names[10:13])
 LABELS = tuple(SCHEMA.names[13:18])
 PACKET_COLUMNS = tuple(SCHEMA.names[18:])
+
+#: How session tables are written to Parquet. A dictionary of what hardly repeats (times, sizes)
+#: would take more memory, time and space than it saves.
+PARQUET = {
+    "compression": "zstd",
+    "use_dictionary": [
+        *("capture", "src_ip", "dst_ip", *LABELS),
+        *(f"packet_{name}.list.element" for name in ("direction", "flags", "message")),
+    ],
+}
 
 
 def empty_sessions():
@@ -367,7 +378,7 @@ def write_sessions(X, path):
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        pq.write_table(to_arrow(X), temporary, compression="zstd")
+        pq.write_table(to_arrow(X), temporary, **PARQUET)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -23,7 +23,7 @@ __all__ = ["SessionBuilder", "address_text"]
 SYN, ACK = 2, 16
 SIZES = {"ip": "size", "frame": "wire", "transport": "transport_size", "payload": "payload_size"}
 _PACKET = {
-    "session": np.int64,
+    "session": np.int32,
     "time": np.int64,
     "size": np.int32,
     "payload": np.int32,
@@ -115,6 +115,8 @@ class SessionBuilder:
             "direction": sessions.direction,
         }
         columns = {name: values[name][kept].astype(kind) for name, kind in _PACKET.items()}
+        if len(sessions.numbers) and sessions.numbers.max() > LONGEST:  # streams count ever on
+            columns["session"] = sessions.session[kept]
         if message is not None:
             columns["message"] = message[kept]
         self._packets.append(columns)
@@ -211,8 +213,10 @@ class SessionBuilder:
         if facts is None:
             return None
         packets, kept = self._packets.take(numbers), self._bytes.take(numbers)
-        order = stable_order(packets["session"])
-        packets = {name: values[order] for name, values in packets.items()}
+        if (packets["session"][1:] < packets["session"][:-1]).any():
+            order = stable_order(packets["session"])
+            for name in packets:  # one after the other, so that little is held twice
+                packets[name] = packets[name][order]
         offsets = np.searchsorted(packets["session"], np.append(facts["session"], 2**62))
         client = _client(facts, packets, offsets, self._key)
         columns = self._identity(facts, client)
@@ -396,8 +400,8 @@ def _measures(packets, offsets):
 
 def _packet_lists(packets, offsets, client, words):
     counts = np.diff(offsets)
-    time, known = packets["time"], packets["time"] != NO_TIME
-    direction = packets["direction"]
+    time = packets.pop("time")
+    known, direction = time != NO_TIME, packets["direction"]
     if (client < 0).any():
         direction = direction * np.repeat(client, counts)
     if known.all():
@@ -405,8 +409,10 @@ def _packet_lists(packets, offsets, client, words):
     else:
         start = segment_min(np.where(known, time, np.iinfo(np.int64).max), offsets)
         time = np.where(known, time, 0)
-    since = (time - np.repeat(start, counts)) / 1e9
-    flags, payload, size = packets["flags"], packets["payload"], packets["size"]
+    np.subtract(time, np.repeat(start, counts), out=time)
+    since = time / 1e9
+    del time
+    flags, payload, size = (packets.pop(name) for name in ("flags", "payload", "size"))
     values = {
         "packet_time": (pa.array(since, mask=None if known.all() else ~known), known),
         "packet_size": _known(size, np.int32),
@@ -416,7 +422,7 @@ def _packet_lists(packets, offsets, client, words):
     }
     lists = {name: _lists(array, offsets, good) for name, (array, good) in values.items()}
     codes = packets.get("message")
-    codes = pa.nulls(len(time), pa.int16()) if codes is None else _known(codes, np.int16)[0]
+    codes = pa.nulls(len(since), pa.int16()) if codes is None else _known(codes, np.int16)[0]
     message = pa.DictionaryArray.from_arrays(codes, words)
     lists["packet_message"] = _lists(message, offsets, None)
     return lists
