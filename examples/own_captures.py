@@ -38,7 +38,7 @@ print(f"{len(paths)} captures of {len(set(labels))} classes")
 
 found = load_captures(folder, cache=work / "cache")
 print(found.data[["capture", "application", "packet_count", "duration"]].head(3).to_string())
-print(found.report[["packets", "not_ip", "damage"]].describe(include="all").to_string())
+print(found.report[["records", "not_ip", "damage"]].describe(include="all").to_string())
 
 # %%
 # Or captures as samples: train, save, load elsewhere, classify.
