@@ -7,7 +7,8 @@ time, the bundled laboratory captures merged, both together over and over with o
 times until the file is as large as asked, and their DNS alone, where sessions are short.
 Jobs take turns, each in a process of its own that is bound to one core (two, where nDPI names the
 sessions; all others to one) and has imported everything and read a small capture before its clock
-starts. Printed are medians and what counts, their ratios to nfstream with its statistics. cypcap
+starts. Printed are medians and what counts, their ratios to nfstream with its statistics; on a busy
+machine the time that processors spent says more than the time that passed. cypcap
 (libpcap for Python) only walks the records: the floor of any reader.
 
 --old names a working tree of an older version, whose time for all captures one by one is compared.
@@ -29,7 +30,7 @@ from capture_files import merge, multiply, only_dns
 from sktraffic.datasets import lab_captures
 
 PREPARE = """
-import json, os, sys, time, warnings
+import json, os, resource, sys, time, warnings
 warnings.simplefilter("ignore")
 small, path, cores, settings = sys.argv[1], sys.argv[2:-2], sys.argv[-2], json.loads(sys.argv[-1])
 os.sched_setaffinity(0, {int(core) for core in cores.split(",")})
@@ -50,10 +51,13 @@ def run(paths):
     return sum(1 for path in paths for _ in cypcap.open_offline(path))
 """
 CLOCK = """
+def spent():
+    both = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in both)
 run([small])
-began = time.perf_counter()
+before, began = spent(), time.perf_counter()
 count = run(path)
-print(json.dumps([time.perf_counter() - began, count]))
+print(json.dumps([time.perf_counter() - began, spent() - before, count]))
 """
 BARE = {"messages": False, "n_bytes": 0, "n_dissections": 0}
 STATISTICS = {"statistical_analysis": True, "n_dissections": 0}
@@ -77,7 +81,15 @@ SessionExtractor(key=sys.argv[3]).to_parquet(sys.argv[1], sys.argv[2])
 
 
 def measure(code, settings, cores, paths, small, checkout=None):
-    """Run a job in a process of its own; returns its seconds and what it counted."""
+    """Run a job in a process of its own.
+
+    Returns
+    -------
+    seconds, processor : float
+        Time that passed, and time that processors spent on it, its children's included.
+    count : int
+        Flows, sessions or records.
+    """
     done = subprocess.run(
         [sys.executable, "-c", PREPARE + code + CLOCK, str(small), *map(str, paths), cores,
          json.dumps(settings)],
@@ -96,21 +108,22 @@ def _environment(checkout):
 
 def compare_rates(name, path, packets, small, turns):
     """Print the time and the ratio of every job, which take turns."""
-    seconds = {job: [] for job in JOBS}
+    found = {job: [] for job in JOBS}
     for _ in range(turns):
         for job, (code, settings, cores) in JOBS.items():
-            seconds[job].append(measure(code, settings, cores, [path], small)[0])
-    median = {job: statistics.median(values) for job, values in seconds.items()}
+            found[job].append(measure(code, settings, cores, [path], small)[:2])
+    seconds = {job: [wall for wall, _ in values] for job, values in found.items()}
+    spent = {job: statistics.median(cpu for _, cpu in values) for job, values in found.items()}
     size = os.path.getsize(path) / 1e6
     print(f"\n{name}: {packets:,} packets, {size:,.0f} MB, {turns} turns")
-    print(f"{'':32s}{'seconds':>9s}{'spread':>16s}{'packets/s':>12s}   ratio to nfstream")
+    print(f"{'':32s}{'seconds':>9s}  nfstream's / its (turn by turn) {'processor s':>12s}  ratio")
     for job, values in seconds.items():
         peer = PEER[JOBS[job][2] == TWO]
+        median, theirs = statistics.median(values), statistics.median(seconds[peer])
         pairs = [a / b for a, b in zip(seconds[peer], values, strict=True)]
         print(
-            f"{job:32s}{median[job]:9.3f}{min(values):8.3f}{max(values):8.3f}"
-            f"{packets / median[job]:12,.0f}   {median[peer] / median[job]:5.2f}"
-            f" ({min(pairs):.2f} to {max(pairs):.2f})",
+            f"{job:32s}{median:9.3f}{theirs / median:9.2f} ({min(pairs):6.2f} to {max(pairs):6.2f})"
+            f"{spent[job]:17.3f}{spent[peer] / spent[job]:7.2f}",
             flush=True,
         )
 
