@@ -15,7 +15,8 @@ class Portion:
     Attributes
     ----------
     owner : object
-        Has `unnamed` (set of sessions), `names` (dict), `named` and `lost` (int) of the capture.
+        Has `unnamed` (set of sessions), `names` (dict), `named`, `lost` (int) and `failure` (str)
+        of its capture.
     columns, frames
         As :meth:`Heads.take` gives them.
     """
@@ -95,11 +96,12 @@ class Batch:
         packets = [data[a + HEAD : b] for a, b in zip(starts, ends, strict=True)]
         return Batch(sessions, self._number[rows], heads, packets)
 
-    def lose(self):
+    def lose(self, why):
         """Give the sessions up."""
         for owner, session in self._sessions.values():
             owner.unnamed.discard(session)
             owner.lost += 1
+            owner.failure = owner.failure or why
 
 
 def make_batches(portions):

@@ -51,6 +51,11 @@ class FlowLabels:
         """Flows that stay unnamed because nfstream failed."""
         return self._labels.lost
 
+    @property
+    def failure(self):
+        """How nfstream failed; None if it did not."""
+        return self._labels.failure
+
     def end(self, sessions):
         """Flows end by themselves."""
 

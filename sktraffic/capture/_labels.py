@@ -17,7 +17,7 @@ from sktraffic.sessions import LABELS
 # A run of NFStreamer costs some 0.06 s whatever it reads, and what nDPI learns from one session
 # about another (which address is whose, say) holds within a run. So a capture's heads go out in
 # few portions: the first early, for nfstream to work beside the reader, each next twice as large.
-FIRST_PORTION, LARGEST_PORTION = 20_000, 40_000  # packets
+FIRST_PORTION, LARGEST_PORTION = 10_000, 40_000  # packets
 PORTION_BYTES = 32 << 20
 MOST_PROCESSES = 2  # of one labeller
 MOST_BATCHES = 4  # on their way to nfstream
@@ -113,7 +113,7 @@ class Labeller:
         while sum(len(worker.batches) for worker in self._workers) >= MOST_BATCHES:
             self.collect(wait=True)
         if len(self.errors) >= MOST_FAILURES:
-            return batch.lose()
+            return batch.lose(self.errors[-1])
         if self._files is None:
             self._files = tempfile.TemporaryDirectory(prefix="sktraffic-")
         self._written += 1
@@ -142,7 +142,7 @@ class Labeller:
         worker.process.close()
         batches, worker.batches = worker.batches, deque()
         for batch in batches:
-            batch.lose()
+            batch.lose(str(error))
             with contextlib.suppress(OSError):
                 batch.path.unlink()
 
@@ -182,6 +182,8 @@ class CaptureLabels:
         Sessions for which nfstream gave an answer, be it "Unknown".
     lost : int
         Sessions that stay unnamed because nfstream failed.
+    failure : str or None
+        How it failed.
     """
 
     def __init__(self, labeller):
@@ -192,6 +194,7 @@ class CaptureLabels:
         self.unnamed = set()  # sessions whose heads are held, or on their way
         self.names = {}
         self.named = self.lost = 0
+        self.failure = None
 
     def add(self, packets, session, place):
         """Take the packets of a block.

@@ -2,7 +2,7 @@
 
 from sktraffic.packets import CAUSES, LATER_FRAGMENT, TUNNEL_FRAGMENT, link_name
 
-__all__ = ["REPORT_COLUMNS", "account", "check", "notices"]
+__all__ = ["REPORT_COLUMNS", "account", "check", "note_labels", "notices"]
 
 LOST = (*CAUSES.values(), LATER_FRAGMENT, TUNNEL_FRAGMENT, "filtered", "duplicates")
 REPORT_COLUMNS = (
@@ -62,6 +62,13 @@ def account(facts, reader):
         "format": facts.format,
         "link_types": links,
     }
+
+
+def note_labels(report, labels):
+    """Say in a report which sessions went without labels, and why."""
+    report["unlabelled"] = labels.lost
+    if labels.failure and labels.failure not in (report["remarks"] or ""):
+        report["remarks"] = "; ".join(filter(None, [report["remarks"], labels.failure]))
 
 
 def check(report):

@@ -9,7 +9,7 @@ from sktraffic.capture._flow_labels import with_labels
 from sktraffic.capture._labels import Labeller
 from sktraffic.capture._naming import POOL
 from sktraffic.capture._read import packet_tables
-from sktraffic.capture._report import account, check, notices
+from sktraffic.capture._report import account, check, note_labels, notices
 from sktraffic.capture._sessions import SessionReader
 from sktraffic.capture._sources import LiveSource
 from sktraffic.packets import NO_TIME, read_packets
@@ -139,7 +139,7 @@ class SessionStream:
         facts.format = self._source.facts.format
         self.report = {"capture": self.source, **account(facts, self._reader)}
         if self._labels is not None:
-            self.report["unlabelled"] = self._labels.lost
+            note_labels(self.report, self._labels)
         check(self.report)
         for text in notices(self.report):
             warnings.warn(text, CaptureWarning, stacklevel=4)

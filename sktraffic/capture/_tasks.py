@@ -11,12 +11,12 @@ from sktraffic.capture._flow_labels import FlowLabels, with_labels
 from sktraffic.capture._labels import Labeller
 from sktraffic.capture._parts import Part
 from sktraffic.capture._read import capture_name, read_capture
-from sktraffic.capture._report import REPORT_COLUMNS
+from sktraffic.capture._report import REPORT_COLUMNS, note_labels
 
 __all__ = ["extract", "extract_to_parts", "portions"]
 
 # captures are read together up to so many, and so many bytes
-MOST_CAPTURES, MOST_BYTES = 32, 16 << 20
+MOST_CAPTURES, MOST_BYTES = 128, 32 << 20
 
 
 def portions(files, n_workers):
@@ -126,7 +126,7 @@ def _labels(labeller, settings):
 def _labelled(table, labels, report):
     table = with_labels(table, labels)
     if labels is not None:
-        report["unlabelled"] = labels.lost
+        note_labels(report, labels)
     return table
 
 

@@ -5,10 +5,11 @@ import struct
 import time
 
 import numpy as np
+import pandas as pd
 import psutil
 import pytest
 
-from sktraffic.capture import _labels, _naming
+from sktraffic.capture import CaptureWarning, SessionExtractor, _labels, _naming
 from sktraffic.capture._batches import Portion, make_batches
 from sktraffic.capture._heads import FILE_HEADER, LANES, Heads
 from sktraffic.capture._labels import Labeller
@@ -321,3 +322,25 @@ def test_labels_do_not_depend_on_other_captures(traffic_data):
         return found
 
     assert named([captures]) == named([[capture] for capture in captures])
+
+
+@pytest.mark.parametrize("key", ["five_tuple", "host_pair", "capture"])
+def test_the_extractor_loses_no_session_when_nfstream_crashes(
+    monkeypatch, tmp_path, small_capture, key
+):
+    """Labels are missing; the report and a warning say how many and why; all else is there."""
+    extractor = SessionExtractor(key=key)
+    whole = extractor.transform(small_capture)
+    script(monkeypatch, tmp_path, "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
+    with pytest.warns(CaptureWarning) as warned:
+        X, report = extractor.extract(small_capture)
+    pd.testing.assert_frame_equal(X.drop(columns=[*LABELS]), whole.drop(columns=[*LABELS]))
+    assert X[list(LABELS)].isna().all(axis=None)
+    assert report["unlabelled"].tolist() == [2]  # flows, whatever the key
+    said = [str(warning.message) for warning in warned]
+    assert any("nfstream's process ended with signal 11" in text for text in said)
+    assert any("could not be asked about 2 sessions" in text for text in said)
+    with pytest.warns(CaptureWarning):
+        report = extractor.to_parquet(small_capture, tmp_path / "parts")
+    assert report["session_packets"].tolist() == [6]
+    assert "signal 11" in report["remarks"][0]
