@@ -95,7 +95,7 @@ def table_6(data, seed=0):
     X, y = preparation().fit_transform(data.X.iloc[train]), data.y[train]
     adasyn = GuardedADASYN(random_state=seed)
     adasyn.fit_resample(X, y)
-    table = adasyn.report_[["before", "after", "method", "k"]]
+    table = pd.DataFrame(adasyn.report_).set_index("class")[["before", "after", "method", "k"]]
     table = table.rename(columns={"after": "ADASYN"})
     smallest = int(table["before"].min())
     if smallest < 2:

@@ -52,11 +52,13 @@ def run(unit, settings, folder):
         except (ValueError, RuntimeError) as problem:
             error = f"{type(problem).__name__}: {str(problem).split('.')[0]}"
         report = getattr(sampler, "report_", None)
+        if report is not None:
+            made_by = dict(zip(report["class"], report["method"], strict=True))
         for label, count in before.items():
             row = {"class": str(label), "before": int(count), "method": name, "error": error}
             row["after"] = int(after[label]) if label in after else None
             if report is not None:
-                row["made_by"] = str(report.loc[label, "method"])
+                row["made_by"] = str(made_by[label])
             rows.append(row)
     return rows
 

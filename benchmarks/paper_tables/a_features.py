@@ -64,8 +64,8 @@ def run(unit, settings, folder):
     classes = ForestSelector(**forest).fit(X, data.y)
     rows = scored("clusters", None, Z.columns, clusters.feature_importances_)
     rows += scored("classes", None, X.columns, classes.feature_importances_)
-    for name, values in classes.class_importances_.iterrows():
-        rows += scored("class", str(name), X.columns, values.to_numpy())
+    for name, values in zip(classes.classes_, classes.class_importances_, strict=True):
+        rows += scored("class", str(name), X.columns, values)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*fewer captures than n_splits")
         train, test = splits(data, seed)["honest"]

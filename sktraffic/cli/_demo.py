@@ -8,7 +8,6 @@ from pathlib import Path
 
 import sklearn
 from platformdirs import user_cache_path
-from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 from threadpoolctl import threadpool_limits
 
@@ -16,10 +15,10 @@ from sktraffic import __version__
 from sktraffic._extras import missing
 from sktraffic.capture import SessionExtractor
 from sktraffic.cli._guard import say
-from sktraffic.cli._output import on_terminal, print_json, print_table, working
-from sktraffic.cli._train import held_out_scores, store
+from sktraffic.cli._output import print_json, print_table, watched, working
+from sktraffic.cli._train import held_out_scores
 from sktraffic.datasets import lab_captures, split_captures
-from sktraffic.persistence import load
+from sktraffic.persistence import load, save
 from sktraffic.pipeline import CaptureClassifier, make_estimator
 from sktraffic.pipeline._extract import data_hash
 from sktraffic.report import evaluate_captures, evaluation_report
@@ -44,24 +43,21 @@ def run(output, model, cache, fresh, jobs, as_json):
     paths, labels = lab_captures()
     with _stage(f"reading {len(paths)} captures", spin=False):  # it has a bar of its own
         extractor = SessionExtractor(bpf_filter=FILTER)
-        _read(extractor, paths, cache, jobs)
+        watched(extractor, jobs).extract(paths, cache=cache)
     train, test = split_captures(labels)
     known, unseen = ([paths[i] for i in part] for part in (train, test))
     models = _learn(model, extractor, known, labels[train], cache)
-    found = {}
+    sessions, found = extractor.extract(unseen, cache=cache)[0], {}
     for name, clf in models.items():
         with _stage(f"{name}: classifying {len(unseen)} captures that it has not seen"):
-            clf.cache = cache
-            found[name] = evaluate_captures(clf, unseen, labels[test])
-            clf.cache = None
+            found[name] = evaluate_captures(clf, unseen, labels[test], sessions=sessions)
     own = found.pop(model)
     file = output / "model.skt"
     with _stage(f"writing {file}"):
         split = f"Trained on {len(train)} runs of programs, scored on {len(test)} others."
-        store(models[model], file, held_out_scores(own), {"split": split})
+        save(models[model], file, scores=held_out_scores(own), card={"split": split})
     page = output / "report.html"
     with _stage("report: feature scores, robustness, latency"):
-        sessions, _ = extractor.extract(unseen, cache=cache)
         lead = LEAD.format(train=len(train), test=len(test))
         title = "sktraffic demo: what runs inside the encryption?"
         evaluation_report(
@@ -89,7 +85,7 @@ def _learn(model, extractor, paths, labels, cache):
                     clf.fit(paths, labels)
             with _stage(f"{name}: saving the model"):
                 file.parent.mkdir(parents=True, exist_ok=True)
-                store(clf, file, {})
+                save(clf, file)
         with _stage(f"{name}: loading the saved model"):
             models[name] = load(file)
     dummy = CaptureClassifier(DummyClassifier(strategy="prior"), extractor, cache=cache)
@@ -107,11 +103,6 @@ def _forget(cache):
     for folder in [cache / "models", *cache.glob("sessions-*")]:
         if folder.is_dir():
             shutil.rmtree(folder)
-
-
-def _read(extractor, paths, cache, jobs):
-    """Put the sessions of all captures into the cache, several captures at a time."""
-    clone(extractor).set_params(n_jobs=jobs, progress=on_terminal()).extract(paths, cache=cache)
 
 
 @contextlib.contextmanager

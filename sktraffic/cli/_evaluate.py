@@ -3,8 +3,8 @@
 import numpy as np
 
 from sktraffic.cli._guard import say
-from sktraffic.cli._output import on_terminal, print_json, working
-from sktraffic.cli._train import kept, print_scores
+from sktraffic.cli._output import print_json, watched, working
+from sktraffic.cli._train import print_scores
 from sktraffic.datasets import find_captures
 from sktraffic.persistence import load
 from sktraffic.pipeline import CaptureClassifier
@@ -18,17 +18,13 @@ def run(model, captures, label, confusion, report, cache, jobs, as_json):
     clf = load_classifier(model)
     paths, labels = find_captures(captures, label)
     _check_labels(clf, paths, labels)
-    with kept(cache) as folder:
-        clf.cache = folder
-        clf.extractor_.set_params(progress=on_terminal(), n_jobs=jobs)
-        found = evaluate_captures(clf, paths, labels)
-        clf.extractor_.set_params(progress=False)
-        if confusion is not None:
-            confusion_figure(found.confusion()).savefig(confusion, dpi=150)
-        if report is not None:
-            sessions = clf.extractor_.transform(paths)
-            with working("writing the report"):
-                evaluation_report(clf, found, sessions).save(report)
+    sessions, _ = watched(clf.extractor_, jobs).extract(paths, cache=cache)
+    found = evaluate_captures(clf, paths, labels, sessions=sessions)
+    if confusion is not None:
+        confusion_figure(found.confusion()).savefig(confusion, dpi=150)
+    if report is not None:
+        with working("writing the report"):
+            evaluation_report(clf, found, sessions).save(report)
     if as_json:
         print_json(
             {

@@ -26,6 +26,18 @@ def on_terminal():
     return sys.stderr.isatty()
 
 
+def watched(extractor, jobs, skip=False):
+    """Return a copy of an extractor that shows its progress and reads in several processes.
+
+    With `skip`, captures that cannot be read are left out with a warning.
+    """
+    from sklearn.base import clone
+
+    return clone(extractor).set_params(
+        progress=on_terminal(), n_jobs=jobs, on_error="warn" if skip else "raise"
+    )
+
+
 @contextlib.contextmanager
 def working(text):
     """Show that something goes on, on standard error and only on a terminal."""

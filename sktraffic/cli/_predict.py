@@ -2,7 +2,7 @@
 
 from sktraffic.capture import capture_paths
 from sktraffic.cli._evaluate import load_classifier
-from sktraffic.cli._output import check_suffix, on_terminal, print_json, print_table, write_table
+from sktraffic.cli._output import check_suffix, print_json, print_table, watched, write_table
 from sktraffic.report import classify_captures
 
 
@@ -12,10 +12,8 @@ def run(model, captures, output, by, skip, jobs, as_json):
         check_suffix(output)
     clf = load_classifier(model)
     paths = capture_paths(captures)
-    clf.extractor_.set_params(
-        progress=on_terminal(), n_jobs=jobs, on_error="warn" if skip else "raise"
-    )
-    sessions, by_capture = classify_captures(clf, paths)
+    X, _ = watched(clf.extractor_, jobs, skip).extract(paths)
+    sessions, by_capture = classify_captures(clf, paths, sessions=X)
     rows = sessions if by == "session" else by_capture
     if output is not None:
         write_table(rows, output)

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
-from sktraffic.capture import SessionExtractor
+from sktraffic.capture import SessionExtractor, capture_name
 from sktraffic.cli._guard import say
-from sktraffic.cli._output import on_terminal, print_json, print_table, working
+from sktraffic.cli._output import print_json, print_table, watched, working
 from sktraffic.datasets import find_captures, split_captures
 from sktraffic.inspection import shortcut_report
 from sktraffic.metrics import bootstrap_interval
@@ -37,20 +37,24 @@ def run(
             "classes. --label says where labels come from: the folder of a capture, or its name."
         )
     with kept(cache) as folder:
-        clf = CaptureClassifier(
-            make_estimator(model, seed), SessionExtractor(**settings), cache=folder
-        )
-        found = _held_out(clf, paths, labels, holdout, seed, skip, jobs)
-        fitted = fit_with_progress(clf, paths, labels, jobs, skip)
+        extractor = SessionExtractor(**settings)
+        X, report = watched(extractor, jobs, skip).extract(paths, cache=folder)
+        readable = report["error"].isna().to_numpy()
+        paths = [path for path, good in zip(paths, readable, strict=True) if good]
+        labels = labels[readable]
+        clf = CaptureClassifier(make_estimator(model, seed), extractor, cache=folder)
+        found = _held_out(clf, paths, labels, holdout, seed)
+        with working("learning from all captures"):
+            clf.fit(paths, labels)
         card = {}
         if shortcuts:
-            card["shortcuts"] = _shortcuts(fitted, paths, labels, seed)
+            card["shortcuts"] = _shortcuts(clf, X, paths, labels, seed)
     scores = {}
     if found is not None:
         scores = held_out_scores(found)
         card["split"] = SPLIT.format(n=len(found.captures), m=len(paths), seed=seed)
-    store(fitted, output, scores, card)
-    _tell(fitted, found, output, as_json)
+    save(clf, output, scores=scores, card=card)
+    _tell(clf, found, output, as_json)
 
 
 def held_out_scores(found):
@@ -73,38 +77,14 @@ def held_out_scores(found):
     return named
 
 
-def _shortcuts(clf, paths, labels, seed):
+def _shortcuts(clf, X, paths, labels, seed):
     """Look for shortcuts of a classifier's pipeline in the sessions that it was trained on."""
-    X, _ = clf.extractor_.extract(paths, cache=clf.cache)
-    label_of = dict(zip(map(str, paths), labels, strict=True))
+    label_of = dict(zip(map(capture_name, paths), labels, strict=True))
     y = X["capture"].astype(object).map(label_of).to_numpy()
     _, counts = np.unique(labels, return_counts=True)
     with working("looking for shortcuts"):
         cv = CaptureKFold(max(2, min(5, counts.min())), single_capture="train")
         return shortcut_report(clf.estimator, X, y, cv=cv, random_state=seed)
-
-
-def store(clf, path, scores, card=None):
-    """Save a classifier without what belongs to this run only: cache, progress, processes."""
-    clf.cache = None
-    quiet(clf)
-    save(clf, path, scores=scores, card=card)
-
-
-def quiet(clf):
-    """Let the extractors of a classifier read quietly, in this process, and raise errors."""
-    for extractor in (clf.extractor, clf.extractor_):
-        extractor.set_params(progress=False, n_jobs=None, on_error="raise")
-
-
-def fit_with_progress(clf, paths, labels, jobs, skip=False):
-    """Fit a clone that reads with a progress bar and in several processes."""
-    clf = clone(clf).set_params(
-        extractor__progress=on_terminal(),
-        extractor__n_jobs=jobs,
-        extractor__on_error="warn" if skip else "raise",
-    )
-    return clf.fit(paths, labels)
 
 
 @contextlib.contextmanager
@@ -117,7 +97,7 @@ def kept(cache):
         yield folder
 
 
-def _held_out(clf, paths, labels, holdout, seed, skip, jobs):
+def _held_out(clf, paths, labels, holdout, seed):
     if not holdout:
         return None
     _, counts = np.unique(labels, return_counts=True)
@@ -129,15 +109,15 @@ def _held_out(clf, paths, labels, holdout, seed, skip, jobs):
         return None
     train, test = split_captures(labels, holdout, seed)
     paths = np.asarray(paths, dtype=object)
-    part = fit_with_progress(clf, paths[train].tolist(), labels[train], jobs, skip)
-    quiet(part)  # one thing moves on the screen at a time
     with working("scoring on the captures held out"):
+        part = clone(clf).fit(paths[train].tolist(), labels[train])
         return evaluate_captures(part, paths[test].tolist(), labels[test])
 
 
 def _tell(clf, found, output, as_json):
+    counts = pd.DataFrame(clf.class_counts_, index=pd.Index(clf.classes_, name="label"))
     if as_json:
-        document = {"model": output, "class_counts": clf.class_counts_, "held_out": None}
+        document = {"model": output, "class_counts": counts, "held_out": None}
         if found is not None:
             document["held_out"] = {
                 "scores": found.scores,
@@ -147,7 +127,7 @@ def _tell(clf, found, output, as_json):
         print_json(document)
         return
     if found is None:
-        print_table(clf.class_counts_, "Trained on")
+        print_table(counts, "Trained on")
     else:
         print_scores(found, f"Scored on {len(found.captures)} captures held out")
         print(f"Then trained on all {int(clf.class_counts_['captures'].sum())} captures.")

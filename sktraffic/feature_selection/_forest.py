@@ -4,7 +4,6 @@ from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
-import pandas as pd
 from sklearn.base import BaseEstimator, clone
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_selection import SelectorMixin
@@ -102,9 +101,9 @@ class ForestSelector(SelectorMixin, BaseEstimator):
         Classes or pseudo-labels.
     feature_importances_ : ndarray of shape (n_features,)
         For all classes together; sum 1.
-    class_importances_ : DataFrame of shape (n_classes, n_features)
-        For each class against the rest; every row sums to 1. Its columns are the features' names.
-    class_support_ : DataFrame of shape (n_classes, n_features), bool
+    class_importances_ : ndarray of shape (n_classes, n_features)
+        For each class of `classes_` against the rest; every row sums to 1.
+    class_support_ : ndarray of shape (n_classes, n_features), bool
         The `top_k` of each class.
     clusterer_ : clusterer
         Fitted, where one was given.
@@ -128,10 +127,9 @@ class ForestSelector(SelectorMixin, BaseEstimator):
     >>> X, y = load_iris(return_X_y=True, as_frame=True)
     >>> selector = ForestSelector(top_k=1, random_state=0).fit(X, y)
     >>> selector.class_importances_.round(2)
-       sepal length (cm)  sepal width (cm)  petal length (cm)  petal width (cm)
-    0               0.11              0.01               0.46              0.42
-    1               0.07              0.09               0.41              0.44
-    2               0.09              0.02               0.46              0.42
+    array([[0.11, 0.01, 0.46, 0.42],
+           [0.07, 0.09, 0.41, 0.44],
+           [0.09, 0.02, 0.46, 0.42]])
     >>> selector.get_feature_names_out()
     array(['petal length (cm)', 'petal width (cm)'], dtype=object)
     """
@@ -212,10 +210,8 @@ class ForestSelector(SelectorMixin, BaseEstimator):
         self.feature_importances_ = self._scores(X, target, self.class_weight, seed)
         weight = None if isinstance(self.class_weight, dict) else self.class_weight
         scores = [self._scores(X, codes == k, weight, seed) for k in range(len(self.classes_))]
-        scores = np.vstack(scores)
-        names = getattr(self, "feature_names_in_", [f"x{i}" for i in range(X.shape[1])])
-        self.class_importances_ = pd.DataFrame(scores, self.classes_, names)
-        self.class_support_ = pd.DataFrame(top_features(scores, self.top_k), self.classes_, names)
+        self.class_importances_ = np.vstack(scores)
+        self.class_support_ = top_features(self.class_importances_, self.top_k)
         return self
 
     def _checked(self, X, y):
@@ -263,7 +259,7 @@ class ForestSelector(SelectorMixin, BaseEstimator):
 
     def _get_support_mask(self):
         check_is_fitted(self)
-        return self.class_support_.to_numpy().any(axis=0)
+        return self.class_support_.any(axis=0)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

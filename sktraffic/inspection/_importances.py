@@ -80,7 +80,10 @@ class ClassImportanceDisplay:
             Drawn.
         """
         check_is_fitted(estimator, "class_importances_")
-        return cls.from_predictions(estimator.class_importances_, top_k=top_k, ax=ax)
+        scores = estimator.class_importances_
+        names = getattr(estimator, "feature_names_in_", [f"x{i}" for i in range(scores.shape[1])])
+        table = pd.DataFrame(scores, estimator.classes_, names)
+        return cls.from_predictions(table, top_k=top_k, ax=ax)
 
     @classmethod
     def from_predictions(cls, importances, *, top_k=5, ax=None):
@@ -103,7 +106,7 @@ class ClassImportanceDisplay:
         if not isinstance(importances, pd.DataFrame):
             raise TypeError(
                 "importances must be a DataFrame with classes as index and features as columns, "
-                f"got {type(importances).__name__}. ForestSelector.class_importances_ is one."
+                f"got {type(importances).__name__}. from_estimator makes one of a ForestSelector."
             )
         return cls(importances=importances, top_k=top_k).plot(ax)
 

@@ -55,10 +55,11 @@ class GuardedADASYN(BaseOverSampler):
     ----------
     sampling_strategy_ : dict
         Samples asked for, a class.
-    report_ : DataFrame
-        One row a class: `before` and `after` (samples), `asked` and `made` (new samples),
-        `method` ("ADASYN", "SMOTE", "jitter" or "none"), `k` (neighbours used, 0 for none) and
-        `reason` (why it is not plain ADASYN; empty when it is).
+    report_ : dict of str to ndarray of shape (n_classes,)
+        What was done for each class, for ``pd.DataFrame(report_)``: `class`, `before` and `after`
+        (samples), `asked` and `made` (new samples), `method` ("ADASYN", "SMOTE", "jitter" or
+        "none"), `k` (neighbours used, 0 for none) and `reason` (why it is not plain ADASYN; empty
+        when it is).
     nn_ : estimator object
         The validated neighbour search.
     categorical_features_, integer_features_ : ndarray of int
@@ -99,11 +100,13 @@ class GuardedADASYN(BaseOverSampler):
     >>> y = np.array(["chat"] * 40 + ["voip"] * 8 + ["mail"])
     >>> sampler = GuardedADASYN(random_state=0)
     >>> X_new, y_new = sampler.fit_resample(X, y)
-    >>> sampler.report_[["before", "asked", "made", "method", "k"]]
-          before  asked  made  method  k
-    chat      40      0     0    none  0
-    mail       1     39    39  jitter  0
-    voip       8     32    33  ADASYN  5
+    >>> import pandas as pd
+    >>> report = pd.DataFrame(sampler.report_)
+    >>> report[["class", "before", "asked", "made", "method", "k"]]
+      class  before  asked  made  method  k
+    0  chat      40      0     0    none  0
+    1  mail       1     39    39  jitter  0
+    2  voip       8     32    33  ADASYN  5
     """
 
     _parameter_constraints: ClassVar[dict] = {
@@ -277,6 +280,7 @@ def _report(y, asked, plans, new):
         made = new[label].shape[0] if label in new else 0
         rows.append(
             {
+                "class": label,
                 "before": count,
                 "asked": int(asked.get(label, 0)),
                 "method": plan["method"],
@@ -286,7 +290,7 @@ def _report(y, asked, plans, new):
                 "reason": plan["reason"],
             }
         )
-    return pd.DataFrame(rows, index=pd.Index(labels))
+    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
 def _numpy_columns(X):

@@ -1,8 +1,10 @@
 """Reading a model file, without running anything from it."""
 
 import dataclasses
+import io
 import json
 import warnings
+import zipfile
 
 from sklearn.exceptions import InconsistentVersionWarning
 
@@ -15,15 +17,15 @@ from sktraffic.persistence._errors import (
     ModelMismatchWarning,
     UntrustedTypeError,
 )
-from sktraffic.persistence._lazy import skops_tools
 from sktraffic.persistence._provenance import versions
 from sktraffic.persistence._sound import trees_are_sound
 
+_OLDEST_PROTOCOL = 2
 # packages whose objects are in a file; the others' versions are for the record
 _HELD = {"sktraffic": "sktraffic", "scikit-learn": "sklearn", "imbalanced-learn": "imblearn"}
 
 
-def load(path, *, extractor=None, on_mismatch=None):
+def load(path, *, extractor=None, on_mismatch=None, trusted=()):
     """Read an estimator from a file of :func:`save`.
 
     Nothing from the file runs: it names types, all of which must be on a list of known
@@ -38,6 +40,9 @@ def load(path, *, extractor=None, on_mismatch=None):
     on_mismatch : {"warn", "raise"}, default=None
         What to do about other versions of sktraffic, scikit-learn or imbalanced-learn, and about
         other extraction settings. None warns about versions and refuses other settings.
+    trusted : sequence of str, type or function, default=()
+        Classes and functions of your own that may be in the file, as in :func:`save`. Each is code
+        that runs on what the file says, so name those only that you know.
 
     Returns
     -------
@@ -46,7 +51,7 @@ def load(path, *, extractor=None, on_mismatch=None):
     Raises
     ------
     UntrustedTypeError
-        If the file names a type that is not on the list; the error says which.
+        If the file names a type that is neither on the list nor in `trusted`; the error says which.
     ModelMismatchError
         If versions or extraction settings differ and are not let pass; the error says which.
     ModelFileError
@@ -68,12 +73,17 @@ def load(path, *, extractor=None, on_mismatch=None):
     if on_mismatch not in (None, "warn", "raise"):
         raise ValueError(f"on_mismatch is {on_mismatch!r}; it must be None, 'warn' or 'raise'.")
     note, members = read_archive(path)
-    skops, trust = skops_tools()
-    schema = _schema(path, members, skops.PROTOCOL)
-    names = trust.untrusted(schema)
-    if names:
-        raise UntrustedTypeError(*names, source=path)
-    if '"__module__": "sktraffic.neural_network' in json.dumps(schema):
+    # late: skops imports every module of scikit-learn, and with them torch where it is installed
+    from skops.io import loads
+    from skops.io.exceptions import UntrustedTypesFoundException
+
+    from sktraffic.persistence._trust import audit, type_names
+
+    schema = _schema(path, members)
+    names, foreign = audit(schema, type_names(trusted))
+    if foreign:
+        raise UntrustedTypeError(*foreign, source=path, remedy=_remedy(note, foreign))
+    if any(name.startswith("sktraffic.neural_network.") for name in names):
         require("neural", f"The neural network in {path}")
     _check_versions(path, note, schema, on_mismatch or "warn")
     _check_extraction(path, note, extractor, on_mismatch or "raise")
@@ -81,12 +91,12 @@ def load(path, *, extractor=None, on_mismatch=None):
         with warnings.catch_warnings():
             # one warning of ours stands for one of each estimator in the file
             warnings.simplefilter("ignore", InconsistentVersionWarning)
-            model = skops.loads(repack(members), trusted=sorted(trust.TRUSTED))
+            model = loads(repack(members), trusted=sorted(names))
         if not trees_are_sound(model):
             raise damaged(path, "a decision tree points outside of itself")
     except ModelFileError:
         raise
-    except skops.UntrustedTypesFoundException as error:
+    except UntrustedTypesFoundException as error:
         raise UntrustedTypeError(str(error), source=path) from None
     except Exception as error:  # a crafted file can make any part of the building fail
         raise damaged(path, f"{type(error).__name__}: {error}") from error
@@ -128,20 +138,43 @@ def read_provenance(path):
     return read_note(path)
 
 
-def _schema(path, members, protocol):
+def _remedy(note, foreign):
+    """Say what to do about foreign types: those that the file was saved with can be named."""
+    known = note.get("trusted")
+    if isinstance(known, list) and foreign <= {name for name in known if isinstance(name, str)}:
+        return (
+            "The file says that it was saved with them. If you know who wrote it, and what they "
+            f"do, load it with trusted={sorted(foreign)}."
+        )
+    return "The file was not made by sktraffic, or was tampered with."
+
+
+def _schema(path, members):
     try:
         schema = json.loads(members["schema.json"])
     except (KeyError, ValueError, RecursionError) as error:
         raise damaged(path, f"schema.json is missing or no JSON ({error})") from error
     if not isinstance(schema, dict):
         raise damaged(path, "schema.json holds no object")
-    if schema.get("protocol") != protocol:
+    protocol = schema.get("protocol")
+    if isinstance(protocol, bool) or not isinstance(protocol, int):
+        raise damaged(path, f"schema.json names no protocol of skops but {protocol!r}")
+    newest = _protocol_here()
+    if not _OLDEST_PROTOCOL <= protocol <= newest:
         raise ModelMismatchError(
-            f"{path} was written with skops {schema.get('_skops_version')} (protocol "
-            f"{schema.get('protocol')}); the skops here writes protocol {protocol}. Load it in an "
+            f"{path} was written with skops {schema.get('_skops_version')} (protocol {protocol}); "
+            f"the skops here reads protocols {_OLDEST_PROTOCOL} to {newest}. Load it in an "
             "environment with that version, or save the model anew with this one."
         )
     return schema
+
+
+def _protocol_here():
+    """Return the protocol that the installed skops writes."""
+    from skops.io import dumps
+
+    with zipfile.ZipFile(io.BytesIO(dumps(None))) as archive:
+        return json.loads(archive.read("schema.json"))["protocol"]
 
 
 def _check_versions(path, note, schema, policy):

@@ -102,9 +102,12 @@ def _class_counts(estimator, y):
         labels, counts = np.unique(np.asarray(y), return_counts=True)
         return {str(label): int(n) for label, n in zip(labels, counts, strict=True)}
     counts = getattr(estimator, "class_counts_", None)
-    if not isinstance(counts, pd.DataFrame):
+    if not isinstance(counts, dict):  # naive Bayes, say, has counts of its own by this name
         return None
-    return {str(label): {k: int(v) for k, v in row.items()} for label, row in counts.iterrows()}
+    return {
+        str(label): {what: int(number[i]) for what, number in counts.items()}
+        for i, label in enumerate(estimator.classes_)
+    }
 
 
 def _plain(values):

@@ -10,11 +10,11 @@ from sklearn.utils.validation import check_is_fitted
 from sktraffic.persistence._archive import write_archive
 from sktraffic.persistence._card import check_told, render
 from sktraffic.persistence._errors import ModelFileError, UntrustedTypeError
-from sktraffic.persistence._lazy import skops_tools
+from sktraffic.persistence._portable import portable
 from sktraffic.persistence._provenance import describe
 
 
-def save(estimator, path, *, X=None, y=None, scores=None, extractor=None, card=None):
+def save(estimator, path, *, X=None, y=None, scores=None, extractor=None, card=None, trusted=()):
     """Write a fitted estimator to a file that is safe to load.
 
     The file is a zip archive: arrays as ``.npy``, the structure and the parameters as JSON (skops'
@@ -40,6 +40,10 @@ def save(estimator, path, *, X=None, y=None, scores=None, extractor=None, card=N
         ``"limitations"``, ``"split"`` (how the scored data were kept apart) and ``"shortcuts"`` (a
         text, or a :class:`sktraffic.inspection.ShortcutReport`). The card says so where one is
         not told.
+    trusted : sequence of str, type or function, default=()
+        Classes and functions of your own that may be in the file besides those that always may:
+        themselves or their names, ``"mypackage.transformers.MyTransformer"``. `load` must be
+        told of them again.
 
     Raises
     ------
@@ -48,7 +52,10 @@ def save(estimator, path, *, X=None, y=None, scores=None, extractor=None, card=N
     ValueError
         If `card` has a section that no card has.
     UntrustedTypeError
-        If it holds a type that `load` would refuse: a function, an estimator of another package.
+        If it holds a type that `load` would refuse and `trusted` does not name: a function, an
+        estimator of another package.
+    ModelFileError
+        If it holds something that no file can: a method, a partial function, an open file.
 
     See Also
     --------
@@ -70,11 +77,16 @@ def save(estimator, path, *, X=None, y=None, scores=None, extractor=None, card=N
     """
     check_is_fitted(estimator)
     told = check_told(card)
-    skops, trust = skops_tools()
+    # late: skops imports every module of scikit-learn, and with them torch where it is installed
+    from skops.io import dumps
+
+    from sktraffic.persistence._trust import audit, type_names
+
+    admitted = type_names(trusted)
     try:
-        with skops.ours(), warnings.catch_warnings():
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
-            payload = skops.dumps(estimator)
+            payload = dumps(portable(estimator))
     except (TypeError, ValueError, RecursionError) as error:
         raise ModelFileError(
             f"{type(estimator).__name__} cannot be saved: {error} Only data, parameters and "
@@ -82,14 +94,15 @@ def save(estimator, path, *, X=None, y=None, scores=None, extractor=None, card=N
         ) from error
     with zipfile.ZipFile(BytesIO(payload)) as archive:
         schema = json.loads(archive.read("schema.json"))
-    names = trust.untrusted(schema)
-    if names:
+    names, foreign = audit(schema, admitted)
+    if foreign:
         raise UntrustedTypeError(
-            *names,
+            *foreign,
             source=type(estimator).__name__,
-            remedy="A file with them could not be loaded safely. Replace them, functions among the "
-            "parameters for instance, by estimators of sktraffic, scikit-learn or "
-            "imbalanced-learn.",
+            remedy="A file with them cannot be loaded without trusting them. Replace them by "
+            "estimators of sktraffic, scikit-learn or imbalanced-learn, or name those that you "
+            f"know: save(..., trusted={sorted(foreign)[:1]}).",
         )
     note = describe(estimator, X, y, scores, extractor)
+    note["trusted"] = sorted(admitted & names)
     write_archive(path, payload, {**note, "card": render(note, told, repr(estimator))})

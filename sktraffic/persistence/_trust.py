@@ -1,14 +1,26 @@
-"""Which types a model file may name, and the walk over a file that checks them."""
+"""Which types a model file may name, for what, and the walk over a file that checks them.
 
-from sktraffic.persistence._skops import PANDAS, SKOPS_DEFAULTS
+skops writes a model as a tree of nodes. A node names a loader, which says what is done (fill an
+object with its attributes, call a class with arguments, look a function up, ...), and the class or
+function that it is done with. Both must fit: a class that may be filled is not thereby one that may
+be called, and what a user admits never is a name for a function to call.
+"""
 
-# each of these is built without running anything but its class, and none of them imports or calls
+import functools
+import importlib
+import json
+
+import numpy as np
+from sklearn.utils import all_estimators
+
+# each of these is filled without running anything but its class, and none of them imports or calls
 # by name what it finds in its state
 _OWN = """
 sktraffic.capture._extractor.SessionExtractor
 sktraffic.cluster._elbow.ElbowKMeans
 sktraffic.cluster._gaussian_mixture.ElbowGaussianMixture
 sktraffic.cluster._optics.OPTICSDBSCAN
+sktraffic.ensemble._selection.SelectionEnsemble
 sktraffic.feature_extraction._byte_tokens.ByteTokens
 sktraffic.feature_extraction._protocol_matrix.ProtocolMatrix
 sktraffic.feature_extraction._sequences.PacketSequences
@@ -16,7 +28,6 @@ sktraffic.feature_extraction._session_features.SessionFeatures
 sktraffic.feature_extraction._session_statistics.SessionStatistics
 sktraffic.feature_selection._forest.ForestSelector
 sktraffic.inspection._shortcut_parts.LookupClassifier
-sktraffic.metrics._sparse.sparse_class_f1_score
 sktraffic.model_selection._capture_kfold.CaptureKFold
 sktraffic.model_selection._chronological.ChronologicalSplit
 sktraffic.model_selection._rejecting.RejectingClassifier
@@ -30,10 +41,15 @@ sktraffic.neural_network._member.TransformerMember
 sktraffic.neural_network._mlp.MLPClassifier
 sktraffic.over_sampling._adasyn.GuardedADASYN
 sktraffic.pipeline._classifier.CaptureClassifier
+sktraffic.preprocessing._preprocessor.ColumnChoice
 """.split()
 _IMBLEARN = """
 imblearn.combine._smote_enn.SMOTEENN
 imblearn.combine._smote_tomek.SMOTETomek
+imblearn.ensemble._bagging.BalancedBaggingClassifier
+imblearn.ensemble._easy_ensemble.EasyEnsembleClassifier
+imblearn.ensemble._forest.BalancedRandomForestClassifier
+imblearn.ensemble._weight_boosting.RUSBoostClassifier
 imblearn.over_sampling._adasyn.ADASYN
 imblearn.over_sampling._random_over_sampler.RandomOverSampler
 imblearn.over_sampling._smote.base.SMOTE
@@ -43,23 +59,80 @@ imblearn.over_sampling._smote.cluster.KMeansSMOTE
 imblearn.over_sampling._smote.filter.BorderlineSMOTE
 imblearn.over_sampling._smote.filter.SVMSMOTE
 imblearn.pipeline.Pipeline
+imblearn.under_sampling._prototype_generation._cluster_centroids.ClusterCentroids
+imblearn.under_sampling._prototype_selection._condensed_nearest_neighbour.CondensedNearestNeighbour
+imblearn.under_sampling._prototype_selection._edited_nearest_neighbours.AllKNN
 imblearn.under_sampling._prototype_selection._edited_nearest_neighbours.EditedNearestNeighbours
+imblearn.under_sampling._prototype_selection._edited_nearest_neighbours.\
+RepeatedEditedNearestNeighbours
+imblearn.under_sampling._prototype_selection._instance_hardness_threshold.InstanceHardnessThreshold
 imblearn.under_sampling._prototype_selection._nearmiss.NearMiss
+imblearn.under_sampling._prototype_selection._neighbourhood_cleaning_rule.NeighbourhoodCleaningRule
+imblearn.under_sampling._prototype_selection._one_sided_selection.OneSidedSelection
 imblearn.under_sampling._prototype_selection._random_under_sampler.RandomUnderSampler
 imblearn.under_sampling._prototype_selection._tomek_links.TomekLinks
 """.split()
-# scikit-learn's Tree indexes memory by what is in its arrays: `_sound.py` checks them
-_SHARED = """
-builtins.bytes
-builtins.dict
-builtins.slice
-collections.OrderedDict
-collections.defaultdict
-numpy.dtype
-numpy.ma.MaskedArray
-numpy.ndarray
-numpy.random.mtrand.RandomState
-numpy.random._generator.Generator
+# besides its public estimators
+_SKLEARN = """
+sklearn.calibration._CalibratedClassifier
+sklearn.calibration._SigmoidCalibration
+sklearn.calibration._TemperatureScaling
+sklearn._loss.link.HalfLogitLink
+sklearn._loss.link.IdentityLink
+sklearn._loss.link.Interval
+sklearn._loss.link.LogLink
+sklearn._loss.link.LogitLink
+sklearn._loss.link.MultinomialLogit
+sklearn._loss.loss.AbsoluteError
+sklearn._loss.loss.ExponentialLoss
+sklearn._loss.loss.HalfBinomialLoss
+sklearn._loss.loss.HalfGammaLoss
+sklearn._loss.loss.HalfMultinomialLoss
+sklearn._loss.loss.HalfPoissonLoss
+sklearn._loss.loss.HalfSquaredError
+sklearn._loss.loss.HalfTweedieLoss
+sklearn._loss.loss.HalfTweedieLossIdentity
+sklearn._loss.loss.HuberLoss
+sklearn._loss.loss.PinballLoss
+sklearn.metrics._scorer._CurveScorer
+sklearn.metrics._scorer._PassthroughScorer
+sklearn.metrics._scorer._Scorer
+sklearn.model_selection._split.GroupKFold
+sklearn.model_selection._split.GroupShuffleSplit
+sklearn.model_selection._split.KFold
+sklearn.model_selection._split.LeaveOneGroupOut
+sklearn.model_selection._split.RepeatedStratifiedKFold
+sklearn.model_selection._split.ShuffleSplit
+sklearn.model_selection._split.StratifiedGroupKFold
+sklearn.model_selection._split.StratifiedKFold
+sklearn.model_selection._split.StratifiedShuffleSplit
+sklearn.multiclass._ConstantPredictor
+sklearn.neural_network._stochastic_optimizers.AdamOptimizer
+sklearn.neural_network._stochastic_optimizers.SGDOptimizer
+sklearn.utils._metadata_requests.MetadataRequest
+sklearn.utils._metadata_requests.MethodMetadataRequest
+""".split()
+_LOSSES = """
+sklearn._loss._loss.CyAbsoluteError
+sklearn._loss._loss.CyExponentialLoss
+sklearn._loss._loss.CyHalfBinomialLoss
+sklearn._loss._loss.CyHalfGammaLoss
+sklearn._loss._loss.CyHalfMultinomialLoss
+sklearn._loss._loss.CyHalfPoissonLoss
+sklearn._loss._loss.CyHalfSquaredError
+sklearn._loss._loss.CyHalfTweedieLoss
+sklearn._loss._loss.CyHalfTweedieLossIdentity
+sklearn._loss._loss.CyHuberLoss
+sklearn._loss._loss.CyPinballLoss
+sklearn.linear_model._sgd_fast.EpsilonInsensitive
+sklearn.linear_model._sgd_fast.Hinge
+sklearn.linear_model._sgd_fast.ModifiedHuber
+sklearn.linear_model._sgd_fast.SquaredEpsilonInsensitive
+sklearn.linear_model._sgd_fast.SquaredHinge
+""".split()
+_FUNCTIONS = """
+numpy.mean
+numpy.median
 sklearn.feature_selection._mutual_info.mutual_info_classif
 sklearn.feature_selection._univariate_selection.chi2
 sklearn.feature_selection._univariate_selection.f_classif
@@ -72,56 +145,42 @@ sklearn.metrics._classification.precision_score
 sklearn.metrics._classification.recall_score
 sklearn.metrics._ranking.average_precision_score
 sklearn.metrics._ranking.roc_auc_score
-sklearn.metrics._scorer._PassthroughScorer
-sklearn.metrics._scorer._Scorer
-sklearn.model_selection._split.GroupKFold
-sklearn.model_selection._split.GroupShuffleSplit
-sklearn.model_selection._split.KFold
-sklearn.model_selection._split.LeaveOneGroupOut
-sklearn.model_selection._split.RepeatedStratifiedKFold
-sklearn.model_selection._split.ShuffleSplit
-sklearn.model_selection._split.StratifiedGroupKFold
-sklearn.model_selection._split.StratifiedKFold
-sklearn.model_selection._split.StratifiedShuffleSplit
-sklearn.tree._tree.Tree
-sklearn.utils._bunch.Bunch
+sktraffic.metrics._sparse.sparse_class_f1_score
+sktraffic.preprocessing._preprocessor.to_floats
+sktraffic.preprocessing._preprocessor.to_words
 """.split()
-
-TRUSTED = frozenset([*_OWN, *_IMBLEARN, *_SHARED, *(f"pandas.{name}" for name in PANDAS)]).union(
-    SKOPS_DEFAULTS
-)
-
-# nodes of skops that stand for data and objects; those for methods, partial functions and
-# operators, which call what they name, are left out
-_LOADERS = frozenset(
-    [
-        "BytesNode",
-        "ConstructorFromReduceNode",
-        "DTypeNode",
-        "DefaultDictNode",
-        "DictNode",
-        "FunctionNode",
-        "JsonNode",
-        "ListNode",
-        "LossNode",
-        "MaskedArrayNode",
-        "NdArrayNode",
-        "ObjectNode",
-        "RandomGeneratorNode",
-        "RandomStateNode",
-        "SetNode",
-        "SktrafficPandasNode",
-        "SliceNode",
-        "SparseMatrixNode",
-        "TreeNode",
-        "TupleNode",
-        "TypeNode",
-    ]
-)
+_PLAIN_TYPES = frozenset(f"builtins.{name}" for name in ("bool", "float", "int", "str"))
+# loaders that only ever look a name up
+_REFERRING = ("FunctionNode", "TypeNode")
+# loaders through which a class that a user admits may come: its objects and itself
+_ADMITTING = ("ConstructorFromReduceNode", "DictNode", "ListNode", "ObjectNode", "TupleNode")
+# also from a file that names no loader but these is refused what calls a name: methods, partial
+# functions and operators have none here
+_NAMES = {
+    "BytesNode": frozenset(["builtins.bytes"]),
+    "DTypeNode": frozenset(["numpy.dtype"]),
+    "DefaultDictNode": frozenset(["collections.defaultdict"]),
+    "DictNode": frozenset(
+        ["builtins.dict", "collections.OrderedDict", "sklearn.utils._bunch.Bunch"]
+    ),
+    "FunctionNode": frozenset(_FUNCTIONS),
+    "ListNode": frozenset(["builtins.list"]),
+    "LossNode": frozenset(_LOSSES),
+    "MaskedArrayNode": frozenset(["numpy.ma.MaskedArray", "numpy.ma.core.MaskedArray"]),
+    "NdArrayNode": frozenset(["numpy.ndarray"]),
+    "RandomGeneratorNode": frozenset(["numpy.random._generator.Generator"]),
+    "RandomStateNode": frozenset(["numpy.random.mtrand.RandomState"]),
+    "SetNode": frozenset(["builtins.set"]),
+    "SliceNode": frozenset(["builtins.slice"]),
+    # scikit-learn's Tree indexes memory by what is in its arrays: `_sound.py` checks them
+    "TreeNode": frozenset(["sklearn.tree._tree.Tree"]),
+    "TupleNode": frozenset(["builtins.tuple"]),
+    "TypeNode": _PLAIN_TYPES | {"builtins.dict", "builtins.list", "builtins.set", "builtins.tuple"},
+}
 
 
-def untrusted(schema):
-    """Return the names of types and nodes in a schema that are not trusted.
+def audit(schema, admitted=()):
+    """Go through a schema and sort its names into those that may be built and the others.
 
     The walk looks at every object that could be a node wherever it stands, so it sees at least
     what skops would build.
@@ -130,12 +189,18 @@ def untrusted(schema):
     ----------
     schema : dict
         A skops file's ``schema.json``.
+    admitted : collection of str
+        Names that the user admits, as :func:`type_names` gives them.
 
     Returns
     -------
-    set of str
+    names : set of str
+        All that may be built: what skops has to be told to trust.
+    foreign : set of str
+        All others, with the loader where a trusted name is used for what it is not trusted with.
     """
-    found, waiting = set(), [schema]
+    objects = frozenset([*_OWN, *_IMBLEARN, *_SKLEARN, *_scikit_learn_estimators()])
+    names, foreign, waiting = set(), set(), [schema]
     while waiting:
         value = waiting.pop()
         if isinstance(value, list):
@@ -143,11 +208,135 @@ def untrusted(schema):
         elif isinstance(value, dict):
             waiting.extend(value.values())
             loader = value.get("__loader__")
-            if not isinstance(loader, str):
+            if not isinstance(loader, str) or loader == "JsonNode":
                 continue
-            name = f"{value.get('__module__')}.{value.get('__class__')}"
-            if loader not in _LOADERS:
-                found.add(f"{name} ({loader})")
-            elif loader != "JsonNode" and name not in TRUSTED:
-                found.add(name)
-    return found
+            name = _name(value)
+            good = _may_be_built(name, loader, objects) or _is_admitted(name, loader, admitted)
+            if good and _calls_plain_types_only(loader, value):
+                names.add(name)
+            else:
+                misused = good or name in admitted or _is_trusted(name, objects)
+                foreign.add(f"{name} ({loader})" if misused or loader not in _LOADERS else name)
+    return names, foreign
+
+
+def type_names(trusted):
+    """Return the names of types that a user admits.
+
+    Parameters
+    ----------
+    trusted : sequence of str, type or function
+        ``"package.module.Name"``, or the class or function itself.
+
+    Returns
+    -------
+    frozenset of str
+
+    Raises
+    ------
+    TypeError
+        If it is no list, or holds anything else.
+    """
+    if isinstance(trusted, str | type) or not hasattr(trusted, "__iter__"):
+        raise TypeError(
+            f"trusted is {trusted!r}; it must be a list of types or of their names, "
+            "['mypackage.transformers.MyTransformer'] say."
+        )
+    names = set()
+    for entry in trusted:
+        if not isinstance(entry, str):
+            module, name = (getattr(entry, part, None) for part in ("__module__", "__name__"))
+            if not isinstance(module, str) or not isinstance(name, str):
+                raise TypeError(
+                    f"trusted holds {entry!r}, which is neither a type nor the name of one."
+                )
+            entry = f"{module}.{name}"
+        names.add(entry)
+    return frozenset(names)
+
+
+def _name(node):
+    return f"{node.get('__module__')}.{node.get('__class__')}"
+
+
+def _may_be_built(name, loader, objects):
+    """Say whether a name is one of those that a loader is trusted with."""
+    if name in _NAMES.get(loader, ()):
+        return True
+    if loader == "ObjectNode":
+        return name in objects
+    if loader == "FunctionNode":
+        return _is_ufunc(name)
+    return loader in ("NdArrayNode", "TypeNode") and _is_numpy_scalar(name)
+
+
+def _is_trusted(name, objects):
+    """Say whether a name is trusted with one thing or another."""
+    return name in objects or any(name in group for group in _NAMES.values())
+
+
+def _is_admitted(name, loader, admitted):
+    """Say whether the user admits a name; functions may be referred to, never called."""
+    if name not in admitted:
+        return False
+    if loader in _REFERRING:
+        return True
+    if loader not in _ADMITTING:
+        return False
+    module, _, attribute = name.rpartition(".")
+    try:
+        return isinstance(getattr(importlib.import_module(module), attribute), type)
+    except (ImportError, AttributeError):
+        return False
+
+
+def _calls_plain_types_only(loader, node):
+    """Say whether what a node calls besides its own name is plain: types of keys, generators."""
+    if loader == "DictNode":
+        return _has_plain_keys(node)
+    return loader != "RandomGeneratorNode" or _names_bit_generator(node)
+
+
+def _has_plain_keys(node):
+    """Say whether the keys of a dictionary, which are made by calling their types, are plain."""
+    types = node.get("key_types")
+    keys = types.get("content") if isinstance(types, dict) else None
+    if not isinstance(keys, list):
+        return False
+    if not all(isinstance(key, dict) for key in keys):
+        return False
+    return all(_name(key) in _PLAIN_TYPES or _is_numpy_scalar(_name(key)) for key in keys)
+
+
+def _names_bit_generator(node):
+    """Say whether a random generator's kind, which skops calls by name, is one of NumPy's."""
+    try:
+        text = node["content"]["bit_generator"]["content"]["bit_generator"]["content"]
+        kind = getattr(np.random, json.loads(text))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return False
+    return isinstance(kind, type) and issubclass(kind, np.random.BitGenerator)
+
+
+def _is_numpy_scalar(name):
+    module, _, attribute = name.rpartition(".")
+    kind = getattr(np, attribute, None) if module == "numpy" else None
+    return isinstance(kind, type) and issubclass(kind, np.generic)
+
+
+def _is_ufunc(name):
+    module, _, attribute = name.rpartition(".")
+    if module == "scipy.special":
+        return isinstance(getattr(importlib.import_module(module), attribute, None), np.ufunc)
+    return module == "numpy" and isinstance(getattr(np, attribute, None), np.ufunc)
+
+
+@functools.cache
+def _scikit_learn_estimators():
+    """Name the public estimators of scikit-learn."""
+    classes = [cls for _, cls in all_estimators()]
+    names = (f"{cls.__module__}.{cls.__name__}" for cls in classes)
+    return [name for name in names if name.startswith("sklearn.")]
+
+
+_LOADERS = frozenset([*_NAMES, "ConstructorFromReduceNode", "ObjectNode"])

@@ -18,7 +18,7 @@ from sklearn.utils.validation import (
 
 from sktraffic._compat import HasMethods, StrOptions, _fit_context
 from sktraffic._routing import group_params
-from sktraffic.capture import CaptureWarning, SessionExtractor
+from sktraffic.capture import CaptureWarning, SessionExtractor, capture_name
 from sktraffic.pipeline import _incremental
 from sktraffic.pipeline._decisions import decide, describe
 from sktraffic.pipeline._defaults import default_estimator
@@ -68,8 +68,8 @@ class CaptureClassifier(ClassifierMixin, BaseEstimator):
         Labels, sorted.
     class_prior_ : ndarray of shape (n_classes,)
         Shares of the training captures.
-    class_counts_ : DataFrame of shape (n_classes, 2)
-        Training captures and sessions of each class.
+    class_counts_ : dict of str to ndarray of shape (n_classes,)
+        Training "captures" and "sessions" of each class of `classes_`.
     extraction_settings_ : dict
         What shaped the session table.
     data_hash_ : str
@@ -241,13 +241,13 @@ class CaptureClassifier(ClassifierMixin, BaseEstimator):
         """
         return self._decide(paths)[0]
 
-    def predict_sessions(self, paths):
+    def predict_sessions(self, sessions):
         """Return a decision for every session.
 
         Parameters
         ----------
-        paths : path-like or iterable of path-like
-            Files, folders and glob patterns, as for `SessionExtractor`.
+        sessions : DataFrame, path-like or iterable of path-like
+            A session table, or files, folders and glob patterns, as for `SessionExtractor`.
 
         Returns
         -------
@@ -258,7 +258,58 @@ class CaptureClassifier(ClassifierMixin, BaseEstimator):
             last three are missing.
         """
         check_is_fitted(self)
-        return describe(self.estimator_, self.classes_, self._read(paths))
+        X = sessions if isinstance(sessions, pd.DataFrame) else self._read(sessions)
+        return describe(self.estimator_, self.classes_, X)
+
+    def decide(self, sessions, captures=None):
+        """Let the sessions of a table decide on their captures, without reading these again.
+
+        `predict` and `predict_proba` are `decide` on the sessions that they read.
+
+        Parameters
+        ----------
+        sessions : DataFrame of shape (n_sessions, n_columns)
+            Session table, extracted as `extractor_` does.
+        captures : sequence of path-like of shape (n_captures,), default=None
+            Which captures, in which order, as their sessions name them; those that have none are
+            decided on as said in the notes. None takes those of the table as they come.
+
+        Returns
+        -------
+        DataFrame of shape (n_captures, 4)
+            `capture`, `label`, its `probability` (with ``vote="majority"`` its share of the
+            votes), and the number of `sessions`.
+
+        Raises
+        ------
+        ValueError
+            If the table has sessions of a capture that `captures` does not name.
+
+        Examples
+        --------
+        >>> from sktraffic.persistence import load
+        >>> from sktraffic.sessions import read_sessions
+        >>> load("lab.skt").decide(read_sessions("monday.parquet"))  # doctest: +SKIP
+        """
+        check_is_fitted(self)
+        names = np.asarray(sessions["capture"], dtype=object)
+        files = names if captures is None else map(capture_name, captures)
+        files = list(dict.fromkeys(files))
+        place = pd.Index(files, dtype=object).get_indexer(names)
+        if (place < 0).any():
+            raise ValueError(
+                f"The table has sessions of {names[place < 0][0]}, which `captures` does not name. "
+                "Name it, or leave its sessions out."
+            )
+        share, best = self._vote(sessions, place, files)
+        return pd.DataFrame(
+            {
+                "capture": files,
+                "label": self.classes_[best],
+                "probability": share[np.arange(len(files)), best],
+                "sessions": np.bincount(place, minlength=len(files)),
+            }
+        )
 
     def predict_stream(self, source, *, max_packets=None, stop_after=None, **limits):
         """Decide on sessions of live traffic as they end.
@@ -320,19 +371,16 @@ class CaptureClassifier(ClassifierMixin, BaseEstimator):
         """Keep what the data were: counts, priors and a hash."""
         codes = np.searchsorted(self.classes_, labels)
         n_classes = len(self.classes_)
-        counts = pd.DataFrame(
-            {
-                "captures": np.bincount(codes, minlength=n_classes),
-                "sessions": np.bincount(codes[capture], minlength=n_classes),
-            },
-            index=pd.Index(self.classes_, name="label"),
-        )
+        counts = {
+            "captures": np.bincount(codes, minlength=n_classes),
+            "sessions": np.bincount(codes[capture], minlength=n_classes),
+        }
         digest = data_hash(files, labels)
         if add:
-            counts += self.class_counts_
+            counts = {what: number + self.class_counts_[what] for what, number in counts.items()}
             digest = combine(self.data_hash_, digest)
         self.class_counts_, self.data_hash_ = counts, digest
-        self.class_prior_ = counts["captures"].to_numpy() / counts["captures"].sum()
+        self.class_prior_ = counts["captures"] / counts["captures"].sum()
 
     def _read(self, paths):
         return self.extractor_.extract(paths, cache=self.cache)[0]
@@ -341,7 +389,7 @@ class CaptureClassifier(ClassifierMixin, BaseEstimator):
         """Return the sessions of files and which file each belongs to."""
         unique = list(dict.fromkeys(files))
         X = self._read(unique)
-        where = {file: i for i, file in enumerate(files)}
+        where = {capture_name(file): i for i, file in enumerate(files)}
         return X, X["capture"].astype(object).map(where).to_numpy(dtype=np.intp)
 
     def _decide(self, paths):
@@ -349,13 +397,16 @@ class CaptureClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         files = one_path_each(paths)
         unique = list(dict.fromkeys(files))
-        X, capture = self._sessions(unique)
-        self._warn_of_empty(unique, capture)
-        share, best = decide(
-            self.estimator_, self.classes_, self.class_prior_, self.vote, X, capture, len(unique)
-        )
+        share, best = self._vote(*self._sessions(unique), unique)
         at = np.array([unique.index(file) for file in files])
         return share[at], best[at]
+
+    def _vote(self, X, capture, files):
+        """Return shares (n_files, n_classes) and the class of each file; warn of empty ones."""
+        self._warn_of_empty(files, capture)
+        return decide(
+            self.estimator_, self.classes_, self.class_prior_, self.vote, X, capture, len(files)
+        )
 
     def _warn_of_empty(self, files, capture):
         empty = np.setdiff1d(np.arange(len(files)), capture)
@@ -365,7 +416,7 @@ class CaptureClassifier(ClassifierMixin, BaseEstimator):
                 f"{len(empty)} of {len(files)} captures have no session ({names}); they are "
                 "predicted as the training captures' class shares.",
                 CaptureWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
 
 

@@ -1,12 +1,12 @@
 """Score a classifier of captures on labelled captures."""
 
 import dataclasses
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 
+from sktraffic.capture import capture_name
 from sktraffic.metrics import per_class_scores
 
 
@@ -19,8 +19,7 @@ class CaptureEvaluation:
     sessions : DataFrame
         As `CaptureClassifier.predict_sessions` gives it, with the column `true`.
     captures : DataFrame
-        A row a capture: `capture`, `true`, `label`, `probability` (NaN where the classifier gives
-        none), `sessions`.
+        A row a capture, as `CaptureClassifier.decide` gives it, with the column `true`.
     per_class : DataFrame
         Of the sessions, as :func:`sktraffic.metrics.per_class_scores` gives it, with intervals
         over captures.
@@ -52,7 +51,7 @@ class CaptureEvaluation:
         return pd.DataFrame(table, pd.Index(names, name="true"), pd.Index(names, name="called"))
 
 
-def evaluate_captures(clf, paths, labels, *, n_resamples=500, random_state=0):
+def evaluate_captures(clf, paths, labels, *, sessions=None, n_resamples=500, random_state=0):
     """Score a fitted `CaptureClassifier` on captures with labels.
 
     Parameters
@@ -61,6 +60,8 @@ def evaluate_captures(clf, paths, labels, *, n_resamples=500, random_state=0):
         Fitted, on other captures.
     paths : sequence of path-like of shape (n_captures,)
     labels : array-like of shape (n_captures,)
+    sessions : DataFrame, default=None
+        The session table of these captures; by default they are read as in training.
     n_resamples : int, default=500
         Draws of captures for the intervals of the per-class table; 0 leaves them out.
     random_state : int, default=0
@@ -84,10 +85,11 @@ def evaluate_captures(clf, paths, labels, *, n_resamples=500, random_state=0):
     >>> found.per_class[["recall", "f1"]]  # doctest: +SKIP
     """
     paths, labels = list(map(str, paths)), np.asarray(labels)
-    sessions, captures = classify_captures(clf, paths)
-    if not len(sessions):
+    X = _read(clf, paths) if sessions is None else sessions
+    if not len(X):
         raise ValueError(f"None of the {len(paths)} captures has a session to score.")
-    true_of = dict(zip(paths, labels.tolist(), strict=True))
+    sessions, captures = classify_captures(clf, paths, sessions=X)
+    true_of = dict(zip(map(capture_name, paths), labels.tolist(), strict=True))
     capture = sessions["capture"].astype(object)
     sessions = sessions.assign(true=capture.map(true_of).to_numpy())
     captures.insert(1, "true", labels)
@@ -109,7 +111,7 @@ def evaluate_captures(clf, paths, labels, *, n_resamples=500, random_state=0):
     return CaptureEvaluation(sessions, captures, per_class.rename_axis("class"), scores)
 
 
-def classify_captures(clf, paths):
+def classify_captures(clf, paths, *, sessions=None):
     """Classify captures and the sessions in them, reading each capture once.
 
     Parameters
@@ -118,13 +120,15 @@ def classify_captures(clf, paths):
         Fitted.
     paths : sequence of path-like of shape (n_captures,)
         One file each.
+    sessions : DataFrame, default=None
+        The session table of these captures; by default they are read as in training.
 
     Returns
     -------
     sessions : DataFrame
         As `CaptureClassifier.predict_sessions` gives it.
     captures : DataFrame
-        `capture`, `label`, `probability` (NaN where the classifier gives none), `sessions`.
+        As `CaptureClassifier.decide` gives it.
 
     Examples
     --------
@@ -132,19 +136,8 @@ def classify_captures(clf, paths):
     >>> sessions, captures = classify_captures(clf, ["monday.pcap"])  # doctest: +SKIP
     """
     paths = list(map(str, paths))
-    with _cached(clf):
-        sessions = clf.predict_sessions(paths)
-        called, proba = _decide(clf, paths)
-    count = sessions["capture"].astype(object).value_counts()
-    captures = pd.DataFrame(
-        {
-            "capture": paths,
-            "label": called,
-            "probability": proba,
-            "sessions": [int(count.get(path, 0)) for path in paths],
-        }
-    )
-    return sessions, captures
+    X = _read(clf, paths) if sessions is None else sessions
+    return clf.predict_sessions(X), clf.decide(X, paths)
 
 
 def _f1(true, called):
@@ -153,29 +146,6 @@ def _f1(true, called):
     return float(f1_score(true, called, labels=names, average="macro", zero_division=0))
 
 
-def _decide(clf, paths):
-    """Label and probability of each capture."""
-    if not hasattr(clf, "predict_proba"):
-        return np.asarray(clf.predict(paths)), np.full(len(paths), np.nan)
-    proba = np.asarray(clf.predict_proba(paths))
-    if clf.vote == "probability":  # asking twice would read everything twice
-        return clf.classes_[proba.argmax(axis=1)], proba.max(axis=1)
-    return np.asarray(clf.predict(paths)), proba.max(axis=1)
-
-
-class _cached:
-    """Let a classifier read each capture once, however often it is asked."""
-
-    def __init__(self, clf):
-        self.clf = clf
-
-    def __enter__(self):
-        self.folder = None
-        if self.clf.cache is None:
-            self.folder = TemporaryDirectory(prefix="sktraffic-")
-            self.clf.cache = self.folder.name
-
-    def __exit__(self, *error):
-        if self.folder is not None:
-            self.clf.cache = None
-            self.folder.cleanup()
+def _read(clf, paths):
+    """Read the sessions of captures as a classifier does."""
+    return clf.extractor_.extract(paths, cache=clf.cache)[0]

@@ -1,6 +1,7 @@
 """The figures of an evaluation; all are matplotlib Figures that no window shows."""
 
 import numpy as np
+import pandas as pd
 
 from sktraffic.inspection import (
     ClassImportanceDisplay,
@@ -88,7 +89,9 @@ def confusion_figure(table):
 
 def importance_figure(selector, top_k=3):
     """Draw which features tell each class from the rest, from a fitted ForestSelector."""
-    scores = selector.class_importances_
+    scores = pd.DataFrame(
+        selector.class_importances_, selector.classes_, selector.feature_names_in_
+    )
     display = ClassImportanceDisplay(importances=scores, top_k=top_k)
     n_shown = int((display.ranks > 0).any(axis=0).sum())
     ax = new_axes(4.2 + 0.36 * len(scores), 2.0 + 0.26 * n_shown)

@@ -137,16 +137,20 @@ def test_importances_are_ranked():
     assert [label.get_text() for label in display.ax_.get_yticklabels()] == ["c", "a b"]
     assert [label.get_text() for label in display.ax_.get_xticklabels()] == ["u", "v"]
     assert [text.get_text() for text in display.ax_.texts] == ["2", "1", "1"]
-    with pytest.raises(TypeError, match="class_importances_"):
+    with pytest.raises(TypeError, match="from_estimator"):
         ClassImportanceDisplay.from_predictions(np.eye(2))
 
 
 def test_importances_from_selector():
-    """The picture is of `class_importances_`."""
+    """The picture is of `class_importances_`, with the names of classes and features."""
     X, y = load_iris(return_X_y=True, as_frame=True)
     selector = ForestSelector(n_estimators=5, random_state=0).fit(X, y)
     display = ClassImportanceDisplay.from_estimator(selector, top_k=1)
-    assert display.importances is selector.class_importances_
+    np.testing.assert_array_equal(display.importances, selector.class_importances_)
+    assert display.importances.columns.tolist() == X.columns.tolist()
+    assert display.importances.index.tolist() == [0, 1, 2]
+    bare = ClassImportanceDisplay.from_estimator(ForestSelector(n_estimators=2).fit(X.values, y))
+    assert bare.importances.columns.tolist() == ["x0", "x1", "x2", "x3"]
     np.testing.assert_array_equal(display.ranks.sum(axis=1), 1)
 
 

@@ -153,6 +153,74 @@ def test_types_outside_the_list_are_refused_by_name(members, canary, tmp_path, n
         assert any(found.startswith(name.split(" ")[0]) for found in caught.value.names)
 
 
+def mapping(*key_types):
+    """Return the node of a dictionary whose keys are made by calling these types."""
+    keys = [node(*name.rsplit(".", 1), "TypeNode") for name in key_types]
+    value = node("builtins", "str", "JsonNode", content="1", is_json=True)
+    return node(
+        "builtins",
+        "dict",
+        "DictNode",
+        content={str(i): value for i in range(len(keys))},
+        key_types=node("builtins", "list", "ListNode", content=keys),
+    )
+
+
+def misuses():
+    """Nodes that call a name which may only be filled, referred to, or not be called with data."""
+    text = node("builtins", "str", "JsonNode", content='"x"', is_json=True)
+    args = node("builtins", "tuple", "TupleNode", content=[text])
+    here = __name__
+    seed = node(
+        "builtins", "dict", "DictNode", content={"bit_generator": {**text, "content": '"seed"'}}
+    )
+    return {
+        "a function of the package called": node(
+            "sktraffic.preprocessing._preprocessor", "to_words", "ConstructorFromReduceNode",
+            content=args,
+        ),
+        "an estimator called": node(
+            "sklearn.dummy", "DummyClassifier", "ConstructorFromReduceNode", content=args
+        ),
+        "an estimator as a list": node("sklearn.dummy", "DummyClassifier", "ListNode", content=[]),
+        "an admitted function called": node(
+            here, "sing", "ConstructorFromReduceNode", content=args
+        ),
+        "an admitted function as a list": node(here, "sing", "ListNode", content=[text]),
+        "an admitted function as a tuple": node(here, "sing", "TupleNode", content=[text]),
+        "an admitted function as a key": mapping(f"{here}.sing"),
+        "an estimator as a key": mapping("sklearn.dummy.DummyClassifier"),
+        "a function of numpy.random": node(
+            "numpy.random._generator", "Generator", "RandomGeneratorNode",
+            content={"bit_generator": seed, "seed_seq": text},
+        ),
+        "a dictionary without keys": node("builtins", "dict", "DictNode", content={}, key_types=3),
+    }  # fmt: skip
+
+
+SUNG = []
+
+
+def sing(*args):
+    """Note that the file had this called."""
+    SUNG.append(args)
+
+
+@pytest.mark.parametrize("kind", misuses())
+def test_trusted_names_are_used_only_for_what_they_are_trusted_with(members, tmp_path, kind):
+    """A name that may be filled or referred to may not be called, not even one of the user's."""
+    deep = json.loads(members["schema.json"])
+    deep["content"]["content"]["steps"]["content"].append(misuses()[kind])
+    path = write(tmp_path / "model.skt", members | {"schema.json": json.dumps(deep).encode()})
+    state = np.random.get_state()[1].copy()
+    with pytest.raises(UntrustedTypeError, match=r"Node\)"):
+        load(path, trusted=[sing])
+    assert SUNG == [] and (np.random.get_state()[1] == state).all()
+    if "admitted" in kind:
+        with pytest.raises(UntrustedTypeError, match="sing"):
+            load(path)
+
+
 def test_trees_that_point_outside_of_themselves_are_refused(members, tmp_path):
     """scikit-learn would follow these children and features into foreign memory."""
     trees = [name for name in members if name.endswith(".npy")]
@@ -282,7 +350,8 @@ def test_what_is_no_model_file_is_said(members, tmp_path):
         path = write(tmp_path / "w.skt", members | {"provenance.json": wrong}, hashed=False)
         with pytest.raises(ModelFileError):
             read_provenance(path)
-    for wrong in (b"[1]", b"{}", b"[" * 100_000, b'{"protocol": 99}'):
+    protocols = [f'{{"protocol": {p}}}'.encode() for p in ("99", "1", "0", "-1", "true", '"2"')]
+    for wrong in (b"[1]", b"{}", b"[" * 100_000, *protocols):
         with pytest.raises(ModelFileError):
             load(write(tmp_path / "w.skt", members | {"schema.json": wrong}))
     with pytest.raises(ValueError, match="on_mismatch"):

@@ -1,5 +1,6 @@
 """CaptureClassifier: a capture is a sample; sessions inside vote."""
 
+import copy
 import warnings
 
 import numpy as np
@@ -66,12 +67,44 @@ def test_a_session_table_says_who_what_and_how_sure(fitted, captures):
     assert (table["uncertainty"][certain] == 0).all() and certain.any()
 
 
+@pytest.mark.parametrize("vote", ["probability", "majority"])
+def test_a_table_of_sessions_decides_as_its_captures_do(fitted, captures, vote):
+    """`decide` and `predict_sessions` on a table: what `predict` says, and nothing is read."""
+    paths = captures[0][:3]
+    X = fitted.extractor_.transform(paths)
+    clf = copy.copy(fitted).set_params(vote=vote, cache="/nowhere")
+    before = dict(vars(clf))
+    table = clf.decide(X, [paths[2], paths[0], paths[1]])
+    pd.testing.assert_frame_equal(clf.predict_sessions(X), fitted.predict_sessions(paths))
+    assert vars(clf) == before
+    plain = copy.copy(fitted).set_params(vote=vote, cache=None)
+    order = [paths[2], paths[0], paths[1]]
+    assert table["capture"].tolist() == order
+    assert table["label"].tolist() == plain.predict(order).tolist()
+    np.testing.assert_allclose(table["probability"], plain.predict_proba(order).max(axis=1))
+    assert table["sessions"].sum() == len(X)
+    assert clf.decide(X)["capture"].tolist() == paths
+
+
+def test_captures_without_sessions_and_sessions_without_captures(fitted, captures):
+    """The first are decided on as the training captures' shares, the second are an error."""
+    paths = captures[0][:2]
+    X = fitted.extractor_.transform(paths)
+    with pytest.warns(CaptureWarning, match=r"1 of 3 captures have no session \(none.pcap\)"):
+        table = fitted.decide(X, [*paths, "none.pcap"])
+    assert table["sessions"].tolist()[-1] == 0
+    assert table["probability"].tolist()[-1] == fitted.class_prior_.max()
+    with pytest.raises(ValueError, match="does not name"):
+        fitted.decide(X, paths[:1])
+
+
 def test_order_and_repetition_of_captures_do_not_matter(fitted, captures):
     """A capture is predicted alike wherever, and however often, it stands."""
     paths, _ = captures
     once = dict(zip(paths, fitted.predict_proba(paths).tolist(), strict=True))
     mixed = [paths[3], paths[0], paths[3]]
-    assert fitted.predict_proba(mixed).tolist() == [once[path] for path in mixed]
+    # the sessions stand in other rows here: sums may round otherwise
+    np.testing.assert_allclose(fitted.predict_proba(mixed), [once[path] for path in mixed])
     assert fitted.predict(paths[0]).shape == (1,)
 
 
