@@ -205,7 +205,10 @@ def held(value, seen):
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.neural if name in NEURAL else ()) for name in TABLES],
+)
 def test_fitted_estimators_hold_arrays_and_no_tables(name, lab):
     """What is learned is arrays, dicts and estimators: a file knows no pandas."""
     X, y = lab

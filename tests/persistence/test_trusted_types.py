@@ -47,6 +47,7 @@ def public_estimators():
                 yield cls
 
 
+@pytest.mark.neural  # it looks into every room
 def test_every_public_estimator_may_be_in_a_file():
     """Nothing that the package makes is foreign to it, wherever its class is moved."""
     found = {f"{cls.__module__}.{cls.__name__}" for cls in public_estimators()}
