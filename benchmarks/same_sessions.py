@@ -126,8 +126,8 @@ def explain(old, new, report):
         if _is_unknown(old[name], new[name]):
             reasons.add("unknown")
             left.discard(name)
-    # what follows from messages of a turned session, or from other packets
-    if reasons:
+    # what follows from other packets, or from another order of them
+    if reasons & {"client", "clock", "fragments"}:
         left -= {"packet_message", *LABELS}
     return reasons, left
 
