@@ -203,6 +203,8 @@ class SelectionEnsemble(ClassifierMixin, BaseHeterogeneousEnsemble):
     def predict_proba(self, X):
         """Return the weighted mean of the members' probabilities; shape (n_samples, n_classes)."""
         check_is_fitted(self)
+        if isinstance(X, np.ndarray) and not get_tags(self).input_tags.allow_nan:
+            assert_all_finite(X)  # what fit refuses, whichever members were chosen
         weights = self.weights_[self.weights_ > 0]
         parts = [_aligned(fitted, X, self.classes_) for fitted in self.estimators_]
         proba = np.tensordot(weights, np.stack(parts), axes=1)
@@ -305,6 +307,7 @@ class SelectionEnsemble(ClassifierMixin, BaseHeterogeneousEnsemble):
         if inner:
             tags.input_tags = inner[0].input_tags
             tags.input_tags.sparse = all(tag.input_tags.sparse for tag in inner)
+            tags.input_tags.allow_nan = all(tag.input_tags.allow_nan for tag in inner)
         return tags
 
 
