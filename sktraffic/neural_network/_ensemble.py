@@ -38,7 +38,8 @@ class TransformerEnsemble(TransformerParams):
     dropout : float, default=0.1
         Dropout after attention, in and after the inner layer, and in the head.
     n_jobs : int, default=None
-        Processes that fit members at the same time; the result does not depend on it.
+        Processes that fit members at the same time; the result does not depend on it, up to the
+        rounding of a torch that has fewer threads there.
     {shared parameters}
 
     Attributes

@@ -2,13 +2,11 @@
 
 from numbers import Integral
 
-import torch
 from joblib import Parallel, delayed
 
 from sktraffic._compat import Interval
 from sktraffic.neural_network._base import BaseTorchClassifier
 from sktraffic.neural_network._params import COUNT, SHARE
-from sktraffic.neural_network._runtime import torch_threads
 from sktraffic.nn import FeatureTransformer
 
 
@@ -64,10 +62,8 @@ def fit_members(members, ensemble, data, context):
     -------
     list of TransformerMember
     """
-    # a worker's torch would run on fewer threads, and round otherwise
-    n_threads = torch.get_num_threads()
     jobs = [
-        delayed(_fit_member)(member, ensemble, data, context.subcontext("fit-member"), n_threads)
+        delayed(_fit_member)(member, ensemble, data, context.subcontext("fit-member"))
         for member in members
     ]
     fitted = []
@@ -82,10 +78,10 @@ def fit_members(members, ensemble, data, context):
     return fitted
 
 
-def _fit_member(member, ensemble, data, context, n_threads):
+def _fit_member(member, ensemble, data, context):
     """Fit one member, maybe in another process, as a subtask of the ensemble's fit."""
     hook = {"estimator": ensemble, "X": data["X"], "y": data["y"]}
-    with torch_threads(n_threads), context.propagate_callback_context(member):
+    with context.propagate_callback_context(member):
         context.call_on_fit_task_begin(**hook)
         member.fit(**data)
     context.call_on_fit_task_end(**hook)

@@ -1,7 +1,7 @@
 """Devices, precision, seeds and weights: what a fit runs on and leaves behind."""
 
 import os
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 
 import numpy as np
 import torch
@@ -66,20 +66,6 @@ def draw_seed(random_state):
 def derive_seed(seed, *path):
     """Independent seed for a part of a fit, such as the cut, the sampler or one member."""
     return int(np.random.SeedSequence([seed, *path]).generate_state(1)[0] >> 1)
-
-
-@contextmanager
-def torch_threads(n_threads):
-    """Run torch on so many threads, and on as many as before afterwards."""
-    before = torch.get_num_threads()
-    if before == n_threads:
-        yield
-        return
-    torch.set_num_threads(n_threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def to_numpy_state(module):
