@@ -48,7 +48,7 @@ def search(clf, *balance):
 # %%
 # The sampler as a parameter: it is applied to the training part after the validation part is cut.
 
-settings = {"loss": "focal", "batch_size": 256, "lr": 0.002, "random_state": 0}
+settings = {"batch_size": 256, "lr": 0.002, "random_state": 0}
 inside = search(MLPClassifier(resampler=GuardedADASYN(), max_epochs=EPOCHS, **settings))
 
 # %%
