@@ -3,7 +3,7 @@
 import numpy as np
 
 from sktraffic.messages._vocabulary import CODES
-from sktraffic.packets import be16, window
+from sktraffic.packets import be16, number_at, window
 
 __all__ = ["dhcp_codes", "dhcpv6_codes", "dns_codes", "llmnr_codes", "mdns_codes", "nbns_codes"]
 
@@ -44,23 +44,20 @@ def question_types(data, start, stop):
     -------
     ndarray of shape (n,), int64
     """
-    types = np.full(len(start), -1, dtype=np.int64)
-    rows = np.arange(len(start))
-    place = start + 12
+    end = np.full(len(start), -1, dtype=np.int64)  # where the last label stands, or a pointer
+    rows, place = np.arange(len(start)), start + 12
     for _ in range(_MAX_LABELS):
-        head = window(data, place, stop[rows], 6)
         inside = place < stop[rows]
-        pointer = head[:, 0] >= 0xC0
-        done = inside & ((head[:, 0] == 0) | pointer)
-        behind = np.where(pointer, be16(head, 2), be16(head, 1))
-        whole = place + np.where(pointer, 4, 3) <= stop[rows]
-        types[rows[done & whole]] = behind[done & whole]
-        on = inside & ~done
-        place = (place + 1 + head[:, 0])[on]
-        rows = rows[on]
+        rows, place = rows[inside], place[inside]
         if not len(rows):
             break
-    return types
+        length = data[place]
+        last = (length == 0) | (length >= 0xC0)
+        end[rows[last]] = place[last]
+        rows, place = rows[~last], (place + 1 + length)[~last]
+    at = end + np.where(data[end] >= 0xC0, 2, 1)
+    types = number_at(data, at, stop)
+    return np.where((end >= 0) & (at + 2 <= stop), types, -1)
 
 
 def dns_codes(data, start, stop):

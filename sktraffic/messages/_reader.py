@@ -305,7 +305,10 @@ def _tls_labels(batch, segments, base, heads, states):
     at, begin, length, code = at[new], begin[new], length[new], code[new]
     records = [(at, begin, begin + length, code)]
     records.append(_split_records(batch, segments, base, heads, states))
-    records = tuple(np.concatenate(part) for part in zip(*records, strict=True))
+    records = [np.concatenate(part) for part in zip(*records, strict=True)]
+    # by segment they are nearly in the order of the streams: what sorts them then has little to do
+    order = np.argsort(records[0].astype(np.uint16), kind="stable")
+    records = tuple(column[order] for column in records)
     closes = np.zeros(len(packets), dtype=bool)
     return follow_records(segments.trimmed(), base, records, closes, states)
 

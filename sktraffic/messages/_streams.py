@@ -326,15 +326,27 @@ def _believed(segments, pending, records):
     keys, first = np.unique(keys, return_index=True)
     at, begin, end, code = at[first], begin[first], end[first], code[first]
     following = segments.run[at] * _SPAN + np.minimum(end, _FAR)
-    jump = np.minimum(np.searchsorted(keys, following), len(keys) - 1)
-    jump = np.where(keys[jump] == following, jump, -1)
-    reached = (begin == segments.start[at]) | (begin == pending[at])
-    alive = np.flatnonzero(jump >= 0)
+    seed = (begin == segments.start[at]) | (begin == pending[at])
+    # chains: records that each begin where the one before them ends
+    chained = np.append(False, following[:-1] == keys[1:])
+    first = np.flatnonzero(~chained)
+    last = np.append(first[1:], len(keys)) - 1
+    # the last of a chain may end at a record further on, over false heads in it
+    to = np.minimum(np.searchsorted(keys, following[last]), len(keys) - 1)
+    goes = keys[to] == following[last]
+    jump = np.where(goes, np.searchsorted(first, to, side="right") - 1, -1)
+    reached = np.logical_or.reduceat(seed, first)
+    alive = np.flatnonzero(goes)
     while len(alive):
         reached[jump[alive][reached[alive]]] = True
         jump[alive] = jump[jump[alive]]
         alive = alive[jump[alive] >= 0]
-    return at[reached], begin[reached], end[reached], code[reached]
+    # in a chain that is reached, what lies behind the place where it is entered
+    seed[to[goes & reached]] = True
+    index = np.arange(len(keys))
+    entered = np.maximum.accumulate(np.where(seed, index, -1))
+    kept = entered >= np.maximum.accumulate(np.where(chained, 0, index))
+    return at[kept], begin[kept], end[kept], code[kept]
 
 
 def _outermost(begin, end):

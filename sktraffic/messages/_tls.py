@@ -46,7 +46,6 @@ _DTLS = {kind: CODES[f"DTLS: {kind}"] for kind in (
 # First bytes of the random of a Hello Retry Request (RFC 8446, section 4.1.3).
 _RETRY = 0xCF21AD74
 HEAD = 15
-_PIECE = 1 << 16
 
 
 def looks_like_tls(heads):
@@ -134,17 +133,9 @@ def find_tls_records(data, payload, stop, wanted):
 
 
 def _possible_heads(data):
-    """Find a content type before a 3: two questions that leave few places for costlier ones.
-
-    Pieces that stay in the cache of the processor take half the time of one go.
-    """
-    found = [np.empty(0, dtype=np.int64)]
-    for low in range(0, len(data) - 1, _PIECE):
-        piece = data[low : low + _PIECE + 1]
-        maybe = piece[1:] == 3
-        maybe &= (piece[:-1] - np.uint8(20)) <= 4
-        found.append(np.flatnonzero(maybe) + low)
-    return np.concatenate(found)
+    """Find a content type before a 3: two questions that leave few places for costlier ones."""
+    place = np.flatnonzero(data[1:] == 3)
+    return place[(data[place] >= 20) & (data[place] <= 24)]
 
 
 def split_heads(before, after, captured):
