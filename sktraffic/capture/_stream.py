@@ -49,10 +49,13 @@ class SessionStream:
         packet_filter = settings.packet_filter()
         self._source = LiveSource(source, stop_after=stop_after)
         self.source = self._source.name
-        self._labeller = None
+        # what is to be freed, also where nobody asks for a table
+        self._held = contextlib.ExitStack()
+        self._held.callback(self._source.close)
+        self._labels = None
         if settings.n_dissections:
-            self._labeller = Labeller(settings.dissections)
-        self._labels = self._labeller and self._labeller.capture()
+            self._held.callback(POOL.close)
+            self._labels = self._held.enter_context(Labeller(settings.dissections)).capture()
         self._reader = SessionReader(self.source, settings, self._labels, packet_filter, early=True)
         self._unnamed = []  # tables that wait for labels
         self._tables = self._run()
@@ -80,7 +83,7 @@ class SessionStream:
     def close(self):
         """End the stream and free what it holds; safe to call again."""
         self._tables.close()
-        self._source.close()
+        self._held.close()
 
     def _run(self):
         packets = read_packets(
@@ -88,14 +91,11 @@ class SessionStream:
             decode_tunnels=self._settings.decode_tunnels,
             join_fragments=self._settings.join_fragments,
         )
-        try:
-            with self._labeller or contextlib.nullcontext(), contextlib.closing(packets):
-                for table in packet_tables(packets, self.source):
-                    yield from self._read(table)
-                self._reader.finish()
-                yield from self._decided(wait=True)
-        finally:
-            POOL.close()
+        with contextlib.closing(packets):
+            for table in packet_tables(packets, self.source):
+                yield from self._read(table)
+            self._reader.finish()
+            yield from self._decided(wait=True)
         self._finish(packets.facts)
 
     def _pass_time(self):
