@@ -91,7 +91,7 @@ def measure(code, settings, cores, paths, small, checkout=None):
         Flows, sessions or records.
     """
     done = subprocess.run(
-        [sys.executable, "-c", PREPARE + code + CLOCK, str(small), *map(str, paths), cores,
+        [sys.executable, "-P", "-c", PREPARE + code + CLOCK, str(small), *map(str, paths), cores,
          json.dumps(settings)],
         capture_output=True, text=True, check=False, env=_environment(checkout),
     )  # fmt: skip

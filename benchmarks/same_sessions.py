@@ -59,7 +59,7 @@ READ = (1, 6, 17, 58)  # protocols whose payload nfstream tells: ICMP, TCP, UDP,
 def old_table(checkout, captures, target):
     """Have the older version read the captures."""
     subprocess.run(
-        [sys.executable, "-c", STORE, str(target), *captures],
+        [sys.executable, "-P", "-c", STORE, str(target), *captures],
         check=True,
         env={**os.environ, "PYTHONPATH": str(checkout)},
     )
