@@ -6,7 +6,8 @@ Needs root (a pair of virtual interfaces). The Ethernet frames of the captures a
 end again and again, each round with other addresses, by a process of its own; at the other end
 `SessionExtractor.stream` makes sessions of them. The rate is doubled until packets are lost, then
 halved between the last two; the rate that is held is a little lower. Lost is what was sent and is
-in no session: packets that the kernel dropped, and others, of which there must be none.
+no record of the stream's report: packets that the kernel dropped, and others, of which there must
+be none.
 """
 
 import argparse
@@ -101,16 +102,16 @@ def trial(paths, rate, seconds, options, show=False):
     ready.wait()
     with SessionExtractor(**options).stream(FAR, stop_after=2) as stream:
         go.set()
-        seen = sessions = 0
+        given = sessions = 0
         shown = time.monotonic()
         for table in stream:
-            seen += int(table["packet_count"].sum())
+            given += int(table["packet_count"].sum())
             sessions += len(table)
             if show and time.monotonic() - shown > 60:
                 shown = time.monotonic()
-                print(f"  {seen:,} packets in sessions; {memory()[0]:.0f} MiB", flush=True)
+                print(f"  {given:,} packets in sessions; {memory()[0]:.0f} MiB", flush=True)
         sender.join()
-        lost, dropped = sent.value - seen, stream.dropped
+        lost, dropped = sent.value - stream.report["records"], stream.dropped
     if lost != dropped:
         print(f"  {lost} packets lost, of which the kernel dropped {dropped}")
     return sent.value / seconds, lost, sessions

@@ -39,6 +39,7 @@ HEADER = np.dtype(
     }
 )
 BLOCK_SIZE, N_BLOCKS, RETIRE_MS = 1 << 20, 64, 50
+AT_ONCE = 8  # blocks that are read together, at most
 
 
 class InterfaceRing:
@@ -110,21 +111,37 @@ class InterfaceRing:
         return self._dropped
 
     def read(self, wait):
-        """Return the next RecordBlock, or None when none has come in `wait` seconds."""
-        status = self._at + STATUS
-        if not struct.unpack_from("I", self._memory, status)[0] & OURS:
+        """Return the next records, or None when none have come in `wait` seconds.
+
+        A reader that is behind gets more at once, and so catches up: what a block costs is then
+        shared by more packets.
+        """
+        if not self._filled(self._at):
             if not select.select([self._socket], [], [], wait)[0]:
                 return None
             error = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if error:
                 raise CaptureError(f"The interface {self.name} failed: {os.strerror(error)}.")
-            if not struct.unpack_from("I", self._memory, status)[0] & OURS:
-                return None
-        count, first, length = struct.unpack_from("3I", self._memory, self._at + N_PACKETS)
-        data = np.frombuffer(self._memory, np.uint8, length, self._at).copy()
-        struct.pack_into("I", self._memory, status, 0)  # the kernel may have it again
-        self._at = (self._at + BLOCK_SIZE) % (BLOCK_SIZE * N_BLOCKS)
-        return _records(data, count, first, self._link, self._loopback)
+        blocks = []
+        while len(blocks) < AT_ONCE and self._filled(self._at):
+            blocks.append(self._at)
+            self._at = (self._at + BLOCK_SIZE) % (BLOCK_SIZE * N_BLOCKS)
+        if not blocks:
+            return None
+        starts, views, size = [], [], 0
+        for at in blocks:
+            count, first, length = struct.unpack_from("3I", self._memory, at + N_PACKETS)
+            views.append(np.frombuffer(self._memory, np.uint8, length, at))
+            starts += _starts(views[-1], count, first, size)
+            size += length
+        data = np.concatenate(views)
+        for at in blocks:  # the kernel may have them again
+            struct.pack_into("I", self._memory, at + STATUS, 0)
+        return _records(data, np.array(starts, np.int64), self._link, self._loopback)
+
+    def _filled(self, at):
+        """Whether the kernel has filled a block."""
+        return bool(struct.unpack_from("I", self._memory, at + STATUS)[0] & OURS)
 
     def close(self):
         """Close the socket; `dropped` stays."""
@@ -137,14 +154,17 @@ def _instead(name):
     return f"Or let dumpcap write a file (dumpcap -i {name} -w FILE) and follow that."
 
 
-def _records(data, count, first, link, loopback):
-    """Read the packets of a ring's block; shape of every array (n_packets,)."""
-    starts, at = [], first
-    length_of = struct.Struct("I").unpack_from
+def _starts(data, count, at, shift):
+    """Places of a block's packets, each of which says how far it is to the next; plus `shift`."""
+    length_of, out = struct.Struct("I").unpack_from, []
     for _ in range(count):
-        starts.append(at)
+        out.append(at + shift)
         at += length_of(data, at)[0]
-    starts = np.array(starts, np.int64)
+    return out
+
+
+def _records(data, starts, link, loopback):
+    """Read the packets that begin at `starts`; shape of every array (n_packets,)."""
     # the headers of all packets side by side
     heads = data[starts[:, None] + np.arange(HEADER.itemsize)].view(HEADER)[:, 0]
     if loopback and (heads["kind"] == OUTGOING).any():  # these come in as well

@@ -22,7 +22,7 @@ from sktraffic.packets import FileFacts, RecordBlock, read_records
 __all__ = ["LiveSource"]
 
 NAP = 0.05  # seconds between two looks
-WAITING = 8  # blocks that may wait to be taken
+WAITING = 4  # blocks, of some megabytes each, that may wait to be taken
 # writers hand over in blocks: only after so long a silence has a file's time gone on
 GRACE = 5.0
 
