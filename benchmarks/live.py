@@ -61,8 +61,8 @@ def send(paths, rate, seconds, ready, go, sent):
     calls["vectors"] = vectors.ctypes.data + 16 * np.arange(len(starts))
     calls["n_vectors"] = 1
     # the upper halves of both addresses: moved alike, so both directions stay one session
-    places = (starts[:, None] + np.array([27, 31])).ravel()
-    first = data[places].copy()
+    places = starts[:, None] + np.array([26, 27, 30, 31])
+    first = data[places]
     libc = ctypes.CDLL(None, use_errno=True)
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as out:
         out.bind((NEAR, 0))
@@ -82,7 +82,7 @@ def send(paths, rate, seconds, ready, go, sent):
             count, at = count + done, at + done
             if at == len(starts):
                 at, turn = 0, turn + 1
-                data[places] = first + np.uint8(turn & 255)
+                data[places] = first + np.array([turn >> 8 & 255, turn & 255] * 2, np.uint8)
     sent.value = count
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import time
 import warnings
 
 from sktraffic.capture._errors import CaptureWarning
@@ -16,6 +17,9 @@ from sktraffic.packets import NO_TIME, read_packets
 from sktraffic.sessions import from_arrow
 
 __all__ = ["SessionStream", "stream_settings"]
+
+# seconds between two tables while packets come: laying out goes over all that wait
+PAUSE = 0.2
 
 
 class SessionStream:
@@ -58,6 +62,7 @@ class SessionStream:
             self._labels = self._held.enter_context(Labeller(settings.dissections)).capture()
         self._reader = SessionReader(self.source, settings, self._labels, packet_filter, early=True)
         self._unnamed = []  # tables that wait for labels
+        self._taken = time.monotonic()
         self._tables = self._run()
 
     @property
@@ -112,8 +117,11 @@ class SessionStream:
         step = max(1, min(self._max_waiting, self._max_open) // 4)
         for first in range(0, max(len(table), 1), step):
             self._reader.add(table.take(slice(first, first + step)))
+            full = len(self._reader.builder) > self._max_waiting
+            if full or not len(table) or time.monotonic() - self._taken >= PAUSE:
+                yield from self._decided()
+                self._taken = time.monotonic()
             self._reader.bound(self._max_waiting, self._max_open)
-            yield from self._decided()
 
     def _decided(self, wait=False):
         """Yield a table of the sessions that were decided, once nDPI has named them."""
