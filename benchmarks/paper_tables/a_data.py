@@ -141,16 +141,14 @@ def load_iot(folder, devices=None, captures=None):
 
 def iot_sessions(folder, devices=None, captures=None):
     """Session table, labels and captures of the devices' set-ups, kept outside the data folder."""
+    from paper_tables.iot import load_iot
     from sktraffic.capture import SessionExtractor
-    from sktraffic.datasets import load_captures
 
     root = Path(folder) / "iot_devices"
     names = sorted(path for path in root.iterdir() if path.is_dir())[:devices]
     files = [file for name in names for file in sorted(name.glob("*.pcap"))[:captures]]
     extractor = SessionExtractor(n_bytes=0, on_error="warn")
-    return load_captures(
-        [str(file) for file in files], extractor=extractor, cache=cache(), return_X_y=True
-    )
+    return load_iot([str(file) for file in files], extractor, cache=cache())
 
 
 def cache():

@@ -9,8 +9,8 @@ from sklearn.pipeline import make_union
 
 from paper_tables import groups_common, groups_text
 from paper_tables.core import Table
+from paper_tables.iot import load_iot
 from sktraffic.capture import SessionExtractor
-from sktraffic.datasets import load_captures
 from sktraffic.feature_extraction import ByteTokens, PacketSequences, SessionFeatures
 
 MODEL = {
@@ -63,9 +63,7 @@ def _octets(addresses):
 
 @functools.lru_cache(maxsize=1)
 def _load(files):
-    X, y, groups = load_captures(
-        files, extractor=SessionExtractor(n_dissections=0), groups=run_name, return_X_y=True
-    )
+    X, y, groups = load_iot(files, SessionExtractor(n_dissections=0), groups=run_name)
     everything = make_union(
         SessionFeatures(features="extended"),
         PacketSequences(20, fields=("signed_size", "iat", "signed_payload_size")),

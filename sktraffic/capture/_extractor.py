@@ -20,7 +20,7 @@ from sktraffic.capture._parts import check_parts, part_name
 from sktraffic.capture._paths import capture_paths
 from sktraffic.capture._progress import track
 from sktraffic.capture._read import capture_name
-from sktraffic.capture._report import REPORT_COLUMNS, notices
+from sktraffic.capture._report import REPORT_COLUMNS, all_notices
 from sktraffic.capture._settings import Settings
 from sktraffic.capture._stream import SessionStream, stream_settings
 from sktraffic.capture._tasks import extract, extract_to_parts, portions
@@ -416,10 +416,8 @@ class SessionExtractor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
 
     def _report(self, reports):
         """Put the captures' reports together, and warn of what a user should know."""
-        for report in reports:
-            texts = [f"Left out: {report['error']}"] if self.on_error == "warn" else []
-            for text in texts if report["error"] is not None else notices(report):
-                warnings.warn(text, CaptureWarning, stacklevel=4)
+        for text in all_notices(reports, self.on_error):
+            warnings.warn(text, CaptureWarning, stacklevel=4)
         return pd.DataFrame(reports, columns=list(REPORT_COLUMNS))
 
 

@@ -1,10 +1,13 @@
 """The report of a capture: what became of every record."""
 
+from collections import defaultdict
+
 from sktraffic.packets import CAUSES, LATER_FRAGMENT, TUNNEL_FRAGMENT, link_name
 
-__all__ = ["REPORT_COLUMNS", "account", "check", "note_labels", "notices"]
+__all__ = ["REPORT_COLUMNS", "account", "all_notices", "check", "note_labels", "notices"]
 
 LOST = (*CAUSES.values(), LATER_FRAGMENT, TUNNEL_FRAGMENT, "filtered", "duplicates")
+NOTICES = 3  # warnings of a kind that are given one by one
 REPORT_COLUMNS = (
     "capture",
     "records",  # in the file: the sum of session_packets and LOST
@@ -108,17 +111,37 @@ def _remarks(facts, reader):
 
 
 def notices(report):
-    """Yield what a user is to be warned of."""
+    """Yield what a user is to be warned of: a column of the report, and the warning."""
     capture = report["capture"]
     if report["damage"]:
         yield (
+            "damage",
             f"{capture}: {report['damage']}; {report['unread_bytes']} bytes were left unread "
-            f"behind {report['records']} whole records."
+            f"behind {report['records']} whole records.",
         )
     if report["remarks"]:
-        yield f"{capture}: {report['remarks']}."
+        yield "remarks", f"{capture}: {report['remarks']}."
     if report["unlabelled"]:
         yield (
+            "unlabelled",
             f"{capture}: nDPI could not be asked about {report['unlabelled']} sessions, they have "
-            "no application, category, server name or fingerprint."
+            "no application, category, server name or fingerprint.",
         )
+
+
+def all_notices(reports, on_error):
+    """Yield the warnings about several captures: of a kind, the first few and how many more."""
+    texts = defaultdict(list)
+    for report in reports:
+        if report["error"] is None:
+            for column, text in notices(report):
+                texts[column].append(text)
+        elif on_error == "warn":
+            texts["error"].append(f"Left out: {report['error']}")
+    for column, found in texts.items():
+        yield from found[:NOTICES]
+        if len(found) > NOTICES:
+            yield (
+                f"The same was to be said of {len(found) - NOTICES} more capture(s): see the "
+                f"column {column!r} of the report."
+            )

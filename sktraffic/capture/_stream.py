@@ -149,7 +149,7 @@ class SessionStream:
         if self._labels is not None:
             note_labels(self.report, self._labels)
         check(self.report)
-        for text in notices(self.report):
+        for _, text in notices(self.report):
             warnings.warn(text, CaptureWarning, stacklevel=4)
         if self.dropped:
             warnings.warn(

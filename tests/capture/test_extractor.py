@@ -223,10 +223,10 @@ def test_the_report_accounts_for_every_record(tmp_path, craft):
 def test_a_record_that_is_lost_is_an_error(small_capture, monkeypatch):
     """The sum is checked at the end of every read: a fault is told, not kept."""
     monkeypatch.setattr(
-        "sktraffic.packets._layout.SessionBuilder.add",
-        lambda self, table, *args: (self._begin(table, args[0]), len(table))[1],
+        "sktraffic.capture._sessions.SessionReader._filtered",
+        lambda self, table: table.take(slice(1, None)),
     )
-    with pytest.raises((RuntimeError, TypeError)):
+    with pytest.raises(RuntimeError, match=r"has 6 records, but 5 packets .* a fault of sktraffic"):
         SessionExtractor(n_dissections=0).transform(small_capture)
 
 
@@ -249,6 +249,19 @@ def test_what_happens_to_a_capture_that_cannot_be_read(small_capture, tmp_path, 
     errors = report["error"].tolist()
     assert "notes.pcap" in errors[0]
     assert pd.isna(errors[1])
+
+
+def test_many_captures_with_the_same_trouble_warn_a_few_times(tmp_path, craft):
+    """The first three say what it is, one more counts the rest; the report has them all."""
+    frames = [(10, 0, craft.ethernet(craft.udp(b"x" * 20)))]
+    for i in range(5):
+        (tmp_path / f"{i}.pcap").write_bytes(craft.pcap(frames) + b"tail")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        _, report = SessionExtractor(n_dissections=0).extract(tmp_path)
+    assert ["last record is cut" in str(w.message) for w in caught] == [True] * 3 + [False]
+    assert "2 more capture(s): see the column 'damage'" in str(caught[3].message)
+    assert (report["unread_bytes"] == 4).all()
 
 
 def test_a_capture_without_ip_is_refused_with_its_link_type(tmp_path, craft):
@@ -343,13 +356,14 @@ def test_dask_workers_read_captures(traffic_data):
     distributed = pytest.importorskip("distributed", reason="needs the extra dask")
     paths = sorted((traffic_data / "iot_devices" / "Aria").glob("*.pcap"))[:4]
     with (
-        warnings.catch_warnings(),
+        warnings.catch_warnings(
+            action="ignore"
+        ),  # third parties', of a cluster that comes and goes
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0"
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
-        warnings.simplefilter("ignore")  # third-party warnings of a cluster that comes and goes
         with joblib.parallel_config(backend="dask"):
             X = SessionExtractor(n_jobs=-1).transform(paths)
         workers = client.run(lambda: __import__("os").getpid())
