@@ -79,6 +79,37 @@ def test_imports_go_upward_only():
     assert wrong == []
 
 
+def _reached(file):
+    """Yield what a file imports of the package, as (module, name)."""
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, "") for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from ((node.module, alias.name) for alias in node.names)
+
+
+def _is_private(name):
+    return name.startswith("_") and not name.startswith("__")
+
+
+def test_no_module_reaches_into_a_neighbour():
+    """What another part of the package needs is public in the part that it belongs to.
+
+    The modules beside the parts (`_compat` and such) are the whole package's; `_compat` gives
+    scikit-learn's names as they are, underscores included.
+    """
+    wrong = []
+    for file in ROOT.rglob("*.py"):
+        here = file.relative_to(ROOT).parts[0].removesuffix(".py")
+        for module, name in _reached(file):
+            package, *parts = module.split(".")
+            if package != "sktraffic" or parts[:1] in ([here], ["_compat"]):
+                continue
+            if any(map(_is_private, parts[1:])) or (parts and _is_private(name)):
+                wrong.append(f"{file.relative_to(ROOT)}: {name} of {module}")
+    assert wrong == []
+
+
 def test_private_names_of_scikit_learn_come_through_compat():
     """Only _compat.py breaks when scikit-learn moves a private name."""
     wrong = []

@@ -19,10 +19,13 @@ from sktraffic.cli._output import print_json, print_table, watched, working
 from sktraffic.cli._train import held_out_scores
 from sktraffic.datasets import lab_captures, split_captures
 from sktraffic.persistence import load, save
-from sktraffic.pipeline import CaptureClassifier, make_estimator
-from sktraffic.pipeline._extract import data_hash
-from sktraffic.report import evaluate_captures, evaluation_report
-from sktraffic.report._page import comparison, overall
+from sktraffic.pipeline import CaptureClassifier, data_hash, make_estimator
+from sktraffic.report import (
+    compare_classes,
+    compare_overall,
+    evaluate_captures,
+    evaluation_report,
+)
 
 # any host looks up names, sets its clock and announces itself, whatever else it does
 FILTER = "not (port 53 or port 123 or port 5353)"
@@ -120,7 +123,7 @@ def _tell(model, own, found, file, page, cache, seconds, as_json):
         print_json(
             {
                 "scores": {model: own.scores, **{name: f.scores for name, f in found.items()}},
-                "per_class": comparison(own, found),
+                "per_class": compare_classes(own, found),
                 "captures": own.captures,
                 "model": file,
                 "report": page,
@@ -129,8 +132,10 @@ def _tell(model, own, found, file, page, cache, seconds, as_json):
             }
         )
         return
-    print_table(comparison(own, found), f"Sessions of {len(own.captures)} captures not seen before")
-    print_table(overall(own, found, model), "Over all classes")
+    print_table(
+        compare_classes(own, found), f"Sessions of {len(own.captures)} captures not seen before"
+    )
+    print_table(compare_overall(own, found, model), "Over all classes")
     n = len(own.captures)
     print(f"{n - len(wrong)} of {n} captures are called right.")
     for row in wrong.itertuples():

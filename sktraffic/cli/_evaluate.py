@@ -7,10 +7,8 @@ from sktraffic.cli._output import print_json, watched, working
 from sktraffic.cli._train import print_scores
 from sktraffic.datasets import find_captures
 from sktraffic.persistence import load
-from sktraffic.pipeline import CaptureClassifier
-from sktraffic.pipeline._extract import data_hash
-from sktraffic.report import evaluate_captures, evaluation_report
-from sktraffic.report._figures import confusion_figure
+from sktraffic.pipeline import CaptureClassifier, data_hash
+from sktraffic.report import confusion_figure, evaluate_captures, evaluation_report
 
 
 def run(model, captures, label, confusion, report, cache, jobs, as_json):

@@ -36,6 +36,12 @@ def second_differences(inertias, scale="log"):
     -------
     ndarray of shape (n - 2,)
         ``I[k - 1] - 2 I[k] + I[k + 1]`` for every inner k, I the inertia or its logarithm.
+
+    Examples
+    --------
+    >>> from sktraffic.cluster import second_differences
+    >>> second_differences([10, 4, 1, 0], scale="linear")
+    array([3., 2.])
     """
     inertias = np.asarray(inertias, dtype=np.float64)
     if scale == "log":

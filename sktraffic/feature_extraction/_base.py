@@ -5,14 +5,13 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from sktraffic._compat import _fit_context
-from sktraffic.ragged import ragged
+from sktraffic.ragged import check_same_packets, ragged
 from sktraffic.sessions import check_sessions
 
 __all__ = [
     "BaseSessionTransformer",
     "check_known",
     "check_not_all_null",
-    "check_same_packets",
     "ragged_columns",
 ]
 
@@ -120,18 +119,6 @@ def ragged_columns(X, columns):
             offsets = own
         check_same_packets(name, own, columns[0], offsets)
     return values, offsets
-
-
-def check_same_packets(name, own, reference, offsets, where=True):
-    """Raise unless column `name` has as many values a session as `reference` (`where` it must)."""
-    wrong = np.flatnonzero((np.diff(own) != np.diff(offsets)) & where)
-    if len(wrong):
-        row = int(wrong[0])
-        raise ValueError(
-            f"Row {row} of the session table has {np.diff(own)[row]} values in {name} but "
-            f"{np.diff(offsets)[row]} in {reference}; they must have one a packet. "
-            "first_packets(X, n) cuts all columns alike."
-        )
 
 
 def check_not_all_null(X, columns, remedy):

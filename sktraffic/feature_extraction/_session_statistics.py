@@ -12,13 +12,13 @@ from sktraffic.feature_extraction._base import (
     BaseSessionTransformer,
     check_known,
     check_not_all_null,
-    check_same_packets,
     ragged_columns,
 )
 from sktraffic.ragged import (
     bin_codes,
     burst_bounds,
     burst_sums,
+    check_same_packets,
     iat_edges,
     ragged,
     ragged_diff,

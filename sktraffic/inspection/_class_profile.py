@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import check_consistent_length
 
-from sktraffic.feature_extraction._base import check_same_packets
 from sktraffic.inspection._dynamics import (
     autocorrelation,
     autocorrelation_peak,
@@ -13,6 +12,7 @@ from sktraffic.inspection._dynamics import (
 )
 from sktraffic.ragged import (
     bin_codes,
+    check_same_packets,
     offsets_to_rows,
     ragged,
     ragged_diff,

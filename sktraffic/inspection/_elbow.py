@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from sktraffic.cluster._elbow import second_differences
+from sktraffic.cluster import second_differences
 from sktraffic.inspection._plotting import COLOURS, get_axes
 
 

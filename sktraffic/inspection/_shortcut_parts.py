@@ -10,7 +10,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sktraffic.model_selection._fingerprints import value_keys
+from sktraffic.model_selection import value_keys
 from sktraffic.ragged import list_column, ragged, segment_sum
 from sktraffic.sessions import FACTS
 

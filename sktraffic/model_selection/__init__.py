@@ -3,6 +3,7 @@
 from sktraffic.model_selection._capture_kfold import CaptureKFold
 from sktraffic.model_selection._chronological import ChronologicalSplit, session_times
 from sktraffic.model_selection._duplicates import drop_duplicate_sessions
+from sktraffic.model_selection._fingerprints import value_keys
 from sktraffic.model_selection._leakage import LeakError, check_split
 from sktraffic.model_selection._rejecting import RejectingClassifier
 from sktraffic.model_selection._twins import has_twin
@@ -16,4 +17,5 @@ __all__ = [
     "drop_duplicate_sessions",
     "has_twin",
     "session_times",
+    "value_keys",
 ]

@@ -94,9 +94,25 @@ def first_packet_keys(X, n_packets):
 def value_keys(X, columns):
     """Fingerprint of the values of some columns, in their order; a missing value is a value.
 
+    Parameters
+    ----------
+    X : DataFrame of shape (n_samples, n_columns)
+        Numbers, times, strings; no lists.
+    columns : iterable of str
+        Those that count.
+
     Returns
     -------
     ndarray of shape (n_samples,), uint64
+        Equal for rows that are equal there.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sktraffic.model_selection import value_keys
+    >>> keys = value_keys(pd.DataFrame({"sni": ["a.example", "b.example", "a.example"]}), ["sni"])
+    >>> keys == keys[0]
+    array([ True, False,  True])
     """
     keys = np.zeros(len(X), dtype=np.uint64)
     for name in columns:

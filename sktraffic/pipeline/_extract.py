@@ -31,7 +31,28 @@ def one_path_each(paths):
 
 
 def data_hash(files, labels):
-    """Return a SHA-256 that names a set of labelled captures, in whatever order they come."""
+    """Return what names a set of labelled captures, in whatever order they come.
+
+    Parameters
+    ----------
+    files : list of path-like
+        The captures.
+    labels : list of shape (n_captures,)
+        One each.
+
+    Returns
+    -------
+    str
+        SHA-256 of the contents and labels, in hexadecimal; `CaptureClassifier.data_hash_` is one.
+
+    Examples
+    --------
+    >>> from sktraffic.datasets import lab_captures
+    >>> from sktraffic.pipeline import data_hash
+    >>> paths, labels = lab_captures()
+    >>> data_hash(paths[:3], labels[:3]) == data_hash(paths[2::-1], labels[2::-1])
+    True
+    """
     lines = []
     for file, label in zip(files, labels, strict=True):
         with open(file, "rb") as source:

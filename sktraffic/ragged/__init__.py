@@ -7,6 +7,7 @@ them; every function here takes those and loops over neither sessions nor packet
 from sktraffic.ragged._bursts import burst_bounds, burst_sums
 from sktraffic.ragged._entropy import IAT_RANGE, bin_codes, iat_edges, segment_entropy, size_edges
 from sktraffic.ragged._lists import (
+    check_same_packets,
     column_array,
     first_of_lists,
     flat_list,
@@ -32,6 +33,7 @@ __all__ = [
     "bin_codes",
     "burst_bounds",
     "burst_sums",
+    "check_same_packets",
     "column_array",
     "first_of_lists",
     "flat_list",

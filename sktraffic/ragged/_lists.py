@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 __all__ = [
+    "check_same_packets",
     "column_array",
     "first_of_lists",
     "flat_list",
@@ -139,3 +140,35 @@ def column_array(series):
 def _holds_words(kind):
     lists = pa.types.is_list(kind) or pa.types.is_large_list(kind)
     return lists and pa.types.is_dictionary(kind.value_type)
+
+
+def check_same_packets(name, own, reference, offsets, where=True):
+    """Raise unless two list columns have as many values a session.
+
+    Parameters
+    ----------
+    name, reference : str
+        The columns: the one that is checked, and the one that it is checked against.
+    own, offsets : ndarray of shape (n_sessions + 1,)
+        Offsets of the two, as :func:`ragged` gives them.
+    where : bool or ndarray of shape (n_sessions,), default=True
+        Sessions that are looked at.
+
+    Raises
+    ------
+    ValueError
+        That names the first session where they differ.
+
+    Examples
+    --------
+    >>> from sktraffic.ragged import check_same_packets
+    >>> check_same_packets("packet_size", [0, 2, 3], "packet_time", [0, 2, 3])
+    """
+    wrong = np.flatnonzero((np.diff(own) != np.diff(offsets)) & where)
+    if len(wrong):
+        row = int(wrong[0])
+        raise ValueError(
+            f"Row {row} of the session table has {np.diff(own)[row]} values in {name} but "
+            f"{np.diff(offsets)[row]} in {reference}; they must have one a packet. "
+            "first_packets(X, n) cuts all columns alike."
+        )

@@ -91,8 +91,15 @@ def evaluation_report(
     return page
 
 
-def comparison(evaluation, others):
+def compare_classes(evaluation, others):
     """Put the F1 of a model and of others side by side, class by class.
+
+    Parameters
+    ----------
+    evaluation : CaptureEvaluation
+        Of the model.
+    others : dict of str to CaptureEvaluation
+        Of others, on the same captures.
 
     Returns
     -------
@@ -108,8 +115,23 @@ def comparison(evaluation, others):
     )
 
 
-def overall(evaluation, others, name="model"):
-    """Put the scores over all classes of a model and of others below each other."""
+def compare_overall(evaluation, others, name="model"):
+    """Put the scores over all classes of a model and of others below each other.
+
+    Parameters
+    ----------
+    evaluation : CaptureEvaluation
+        Of the model.
+    others : dict of str to CaptureEvaluation
+        Of others, on the same captures.
+    name : str, default="model"
+        What the model's row is called.
+
+    Returns
+    -------
+    DataFrame
+        A row a model, a column a score.
+    """
     rows = {name: evaluation.scores, **{key: other.scores for key, other in others.items()}}
     table = pd.DataFrame(rows).T.rename(
         columns={
@@ -138,13 +160,13 @@ def _scores(page, evaluation, others, name):
         "A session's label is that of its capture; the sessions of a capture vote on it. Macro F1 "
         "is the mean over classes, so that a class of few sessions counts as much as a large one."
     )
-    page.add_table(overall(evaluation, others, name))
+    page.add_table(compare_overall(evaluation, others, name))
     page.add_figure(
         f1_figure(evaluation.per_class, {k: v.per_class for k, v in others.items()}, name),
         "F1 of the sessions of each class. The lines are bootstrap intervals for which whole "
         "captures are drawn.",
     )
-    page.add_table(comparison(evaluation, others), "Sessions, class by class")
+    page.add_table(compare_classes(evaluation, others), "Sessions, class by class")
     page.add_figure(
         confusion_figure(evaluation.confusion()),
         "Confusion of sessions: numbers are sessions, colours shares of the true class.",

@@ -11,8 +11,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sktraffic.cluster import OPTICSDBSCAN, ElbowGaussianMixture, ElbowKMeans
-from sktraffic.cluster._elbow import find_elbow, second_differences
+from sktraffic.cluster import OPTICSDBSCAN, ElbowGaussianMixture, ElbowKMeans, second_differences
+from sktraffic.cluster._elbow import find_elbow
 from sktraffic.cluster._sampling import count_distinct_rows, sample_rows
 
 
