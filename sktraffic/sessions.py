@@ -26,6 +26,7 @@ from sktraffic.ragged import (
 
 __all__ = [
     "FACTS",
+    "HEADERS",
     "IDENTITY",
     "LABELS",
     "PACKET_COLUMNS",
@@ -39,6 +40,7 @@ __all__ = [
     "iter_sessions",
     "read_sessions",
     "session_parts",
+    "session_schema",
     "to_arrow",
     "write_sessions",
 ]
@@ -79,10 +81,21 @@ SCHEMA = pa.schema(
     ]
 )
 
+#: What ``SessionExtractor(headers=True)`` adds behind these columns; missing in packets that have
+#: no such header.
+HEADERS = pa.schema(
+    [
+        ("packet_header_size", pa.list_(pa.uint8())),  # bytes of the transport header
+        ("packet_window", pa.list_(pa.uint16())),  # TCP window as on the wire, not scaled
+        ("packet_ttl", pa.list_(pa.uint8())),  # time to live or hop limit
+        ("packet_seq", pa.list_(pa.uint32())),  # TCP sequence number
+    ]
+)
+
 IDENTITY = tuple(SCHEMA.names[:10])
 FACTS = tuple(SCHEMA.names[10:13])
 LABELS = tuple(SCHEMA.names[13:18])
-PACKET_COLUMNS = tuple(SCHEMA.names[18:])
+PACKET_COLUMNS = (*SCHEMA.names[18:], *HEADERS.names)
 
 #: How session tables are written to Parquet. A dictionary of what hardly repeats (times, sizes)
 #: would take more memory, time and space than it saves.
@@ -93,6 +106,27 @@ PARQUET = {
         *(f"packet_{name}.list.element" for name in ("direction", "flags", "message")),
     ],
 }
+
+
+def session_schema(headers=False):
+    """Return the columns of a session table and their types.
+
+    Parameters
+    ----------
+    headers : bool, default=False
+        Whether with those of `HEADERS`.
+
+    Returns
+    -------
+    pyarrow.Schema
+
+    Examples
+    --------
+    >>> from sktraffic.sessions import session_schema
+    >>> len(session_schema()), session_schema(headers=True).names[-1]
+    (25, 'packet_seq')
+    """
+    return pa.schema([*SCHEMA, *HEADERS]) if headers else SCHEMA
 
 
 def empty_sessions():
@@ -124,12 +158,12 @@ def to_arrow(X):
     pyarrow.Table
         Columns outside the schema (labels, say) are kept as they are; the index is dropped.
     """
-    arrays = []
+    arrays, schema = [], session_schema(headers=True)
     for name in X.columns:
         values = column_array(X[name])
-        position = SCHEMA.get_field_index(name)
-        if position >= 0 and values.type != SCHEMA.field(position).type:
-            values = values.cast(SCHEMA.field(position).type)
+        position = schema.get_field_index(name)
+        if position >= 0 and values.type != schema.field(position).type:
+            values = values.cast(schema.field(position).type)
         if isinstance(values, pa.ChunkedArray) and values.type == MESSAGE_TYPE:
             values = values.unify_dictionaries()
         arrays.append(values)
@@ -159,10 +193,11 @@ def check_sessions(X, columns=()):
         )
     missing = [name for name in columns if name not in X.columns]
     if missing:
+        maker = "SessionExtractor(headers=True)" if set(missing) & set(HEADERS.names) else None
         raise ValueError(
             f"The session table lacks the column(s) {', '.join(missing)}; it has "
             f"{', '.join(map(str, X.columns)) or 'none'}. "
-            "SessionExtractor().transform(paths) makes all of them."
+            f"{maker or 'SessionExtractor()'}.transform(paths) makes all of them."
         )
     return X
 

@@ -146,7 +146,7 @@ def test_first_packets_are_what_was_known_by_then(lengths, n):
     Y = first_packets(X, n)
     kept = np.minimum(lengths, n)
     assert Y["packet_count"].tolist() == kept.tolist()
-    for name in sessions.PACKET_COLUMNS:
+    for name in set(sessions.PACKET_COLUMNS) & set(X.columns):
         for before, after in zip(X[name], Y[name], strict=True):
             assert list(after) == list(before)[:n]
     assert Y["duration"].tolist() == np.maximum(kept - 1, 0).tolist()

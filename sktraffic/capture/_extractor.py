@@ -24,7 +24,7 @@ from sktraffic.capture._report import REPORT_COLUMNS, all_notices
 from sktraffic.capture._settings import Settings
 from sktraffic.capture._stream import SessionStream, stream_settings
 from sktraffic.capture._tasks import extract, extract_to_parts, portions
-from sktraffic.sessions import PACKET_COLUMNS, SCHEMA, concat, from_arrow, read_sessions
+from sktraffic.sessions import PACKET_COLUMNS, concat, from_arrow, read_sessions, session_schema
 
 
 class SessionExtractor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
@@ -76,6 +76,11 @@ class SessionExtractor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         Bytes kept of a packet in `packet_bytes`, from the IP header on; 0 for none.
     n_byte_packets : int, default=4
         Of how many first packets of a session bytes are kept.
+    headers : bool, default=False
+        Whether to add what headers say of every packet, the columns of
+        :data:`sktraffic.sessions.HEADERS`: size of the transport header, TCP window and sequence
+        number, time to live. ``SessionStatistics(features="all")`` and ``"cicflowmeter"`` read
+        them.
     bpf_filter : str, default=None
         Only packets that pass this filter of libpcap, ``"tcp port 443"`` say. It is about the IP
         packet, whatever tags or decoded tunnels lie in front of it; see
@@ -123,6 +128,7 @@ class SessionExtractor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         "messages": ["boolean"],
         "n_bytes": [Interval(Integral, 0, 65535, closed="both")],
         "n_byte_packets": [Interval(Integral, 0, None, closed="left")],
+        "headers": ["boolean"],
         "bpf_filter": [str, None],
         "decode_tunnels": ["boolean"],
         "join_fragments": ["boolean"],
@@ -146,6 +152,7 @@ class SessionExtractor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         messages=True,
         n_bytes=256,
         n_byte_packets=4,
+        headers=False,
         bpf_filter=None,
         decode_tunnels=True,
         join_fragments=True,
@@ -165,6 +172,7 @@ class SessionExtractor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         self.messages = messages
         self.n_bytes = n_bytes
         self.n_byte_packets = n_byte_packets
+        self.headers = headers
         self.bpf_filter = bpf_filter
         self.decode_tunnels = decode_tunnels
         self.join_fragments = join_fragments
@@ -199,7 +207,7 @@ class SessionExtractor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
 
         Returns
         -------
-        DataFrame of shape (n_sessions, 25)
+        DataFrame of shape (n_sessions, 25 or 29)
             Columns as in :data:`sktraffic.sessions.SCHEMA`; captures in the order given, sessions
             in the order of their first packets. `extract` gives the report with it.
 
@@ -225,7 +233,7 @@ class SessionExtractor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
 
         Returns
         -------
-        sessions : DataFrame of shape (n_sessions, 25)
+        sessions : DataFrame of shape (n_sessions, 25 or 29)
             As `transform` gives it.
         report : DataFrame of shape (n_captures, 30)
             A row a capture: its records, the packets in sessions, and why the others are in none
@@ -247,12 +255,12 @@ class SessionExtractor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         report = self._report(reports)
         if self.key == "capture":
             tables = [
-                _no_packets(file) if table is None else table
+                _no_packets(file, self.headers) if table is None else table
                 for file, table in zip(files, tables, strict=True)
             ]
         tables = [table for table in tables if table is not None]
         if not tables:
-            return from_arrow(SCHEMA.empty_table()), report
+            return from_arrow(session_schema(self.headers).empty_table()), report
         return from_arrow(pa.concat_tables(tables).unify_dictionaries()), report
 
     def _through_cache(self, files, cache):
@@ -378,7 +386,7 @@ class SessionExtractor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
 
     def get_feature_names_out(self, input_features=None):
         """Return the names of the session table's columns."""
-        return np.asarray(SCHEMA.names, dtype=object)
+        return np.asarray(session_schema(self.headers).names, dtype=object)
 
     def set_output(self, *, transform=None):
         """Do nothing: a session table is always a DataFrame."""
@@ -421,9 +429,10 @@ class SessionExtractor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         return pd.DataFrame(reports, columns=list(REPORT_COLUMNS))
 
 
-def _no_packets(path):
+def _no_packets(path, headers):
     """Return the row of a capture without packets, for `key="capture"`."""
-    row = dict.fromkeys(SCHEMA.names) | {name: [] for name in PACKET_COLUMNS}
+    schema = session_schema(headers)
+    row = dict.fromkeys(schema.names) | {name: [] for name in PACKET_COLUMNS}
     row |= {"capture": capture_name(path), "session": 0}
     row |= {"duration": 0.0, "packet_count": 0, "total_bytes": 0}
-    return pa.table([pa.array([row[f.name]], f.type) for f in SCHEMA], schema=SCHEMA)
+    return pa.table([pa.array([row[f.name]], f.type) for f in schema], schema=schema)

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from sktraffic import __version__
 from sktraffic.capture._errors import CaptureError
 from sktraffic.capture._paths import STDIN
-from sktraffic.sessions import PARQUET, SCHEMA
+from sktraffic.sessions import PARQUET, session_schema
 
 KEY = b"sktraffic"
 
@@ -110,7 +110,9 @@ class Part:
         for left in glob.glob(self._pattern):
             if not _in_use(left):
                 os.unlink(left)  # of a run that was killed
-        self._writer = pq.ParquetWriter(self._temporary, SCHEMA, **PARQUET)
+        self._writer = pq.ParquetWriter(
+            self._temporary, session_schema(self._settings.headers), **PARQUET
+        )
         return self
 
     def write(self, table):

@@ -54,6 +54,7 @@ class SessionReader:
             max_packets=settings.max_packets,
             n_bytes=settings.n_bytes,
             n_byte_packets=settings.n_byte_packets,
+            headers=settings.headers,
             words=MESSAGES,
         )
         self._messages = MessageReader() if settings.messages else None

@@ -21,6 +21,7 @@ class Settings:
     messages: bool = True
     n_bytes: int = 256
     n_byte_packets: int = 4
+    headers: bool = False
     n_dissections: int = 20
     bpf_filter: str | None = None
     decode_tunnels: bool = True

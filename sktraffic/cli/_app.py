@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from sktraffic import __version__
-from sktraffic.cli._choices import By, Key, LabelFrom, Model, Size
+from sktraffic.cli._choices import By, EndOn, Features, Key, LabelFrom, Model, Size
 from sktraffic.cli._guard import guarded
 
 app = typer.Typer(
@@ -103,6 +103,27 @@ def extract(
             ".parquet, .jsonl.",
         ),
     ],
+    features: Annotated[
+        Features | None,
+        typer.Option(
+            help="Write features of the sessions in place of their packets, into one file.",
+            show_default="the sessions themselves",
+        ),
+    ] = None,
+    label: Annotated[
+        str | None,
+        typer.Option(
+            help="Add a column label: `folder` or `stem` of the capture, or a .csv file of rules "
+            "about sessions.",
+            show_default="no label",
+        ),
+    ] = None,
+    end_on: Annotated[
+        EndOn,
+        typer.Option(
+            help="What ends a session: silence alone, or FIN and RST too.", rich_help_panel=_READ
+        ),
+    ] = EndOn.timeout,
     idle_timeout: Idle = 120,
     active_timeout: Active = 1800,
     key: KeyOption = Key.five_tuple,
@@ -131,8 +152,19 @@ def extract(
     from sktraffic.cli import _extract
 
     settings = _settings(idle_timeout, active_timeout, key, size, max_packets, bpf_filter)
-    settings["drop_duplicates"] = drop_duplicates
-    _extract.run(captures, output, settings, overwrite, skip_unreadable, jobs, as_json)
+    settings |= {"drop_duplicates": drop_duplicates, "end_on": end_on.value}
+    chosen = None if features is None else features.value
+    _extract.run(
+        captures,
+        output,
+        chosen,
+        label,
+        settings,
+        overwrite,
+        skip_unreadable,
+        jobs,
+        as_json,
+    )
 
 
 @app.command()

@@ -41,3 +41,19 @@ class By(str, Enum):  # noqa: UP042
 
     session = "session"
     capture = "capture"
+
+
+class Features(str, Enum):  # noqa: UP042
+    """Which features of sessions are written; `statistics` are the nine of Qi et al. (2025)."""
+
+    statistics = "statistics"
+    extended = "extended"
+    all = "all"
+    cicflowmeter = "cicflowmeter"
+
+
+class EndOn(str, Enum):  # noqa: UP042
+    """What ends a session."""
+
+    timeout = "timeout"
+    fin = "fin"

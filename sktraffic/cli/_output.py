@@ -7,10 +7,13 @@ import os
 import sys
 from pathlib import Path
 
+import pyarrow.parquet as pq
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from sktraffic.sessions import PARQUET, to_arrow
 
 SUFFIXES = (".csv", ".parquet", ".jsonl", ".ndjson")
 
@@ -105,7 +108,8 @@ def write_table(frame, path):
         if suffix == ".csv":
             frame.to_csv(temporary, index=False)
         elif suffix == ".parquet":
-            frame.to_parquet(temporary, index=False)
+            # and not by pandas, which could not read its own list columns again
+            pq.write_table(to_arrow(frame), temporary, **PARQUET)
         else:
             frame.to_json(
                 temporary, orient="records", lines=True, date_format="iso", date_unit="us"

@@ -12,7 +12,15 @@ from sktraffic.feature_extraction._masking import DEFAULT_MASK, MASKS, byte_mask
 from sktraffic.packets import parse_headers
 from sktraffic.ragged import flat_list, offsets_to_rows
 
-__all__ = ["MASK", "PADDING", "SEPARATOR", "ByteTokens", "join_packets", "tokens_of_bytes"]
+__all__ = [
+    "MASK",
+    "PADDING",
+    "SEPARATOR",
+    "ByteTokens",
+    "flat_packets",
+    "join_packets",
+    "tokens_of_bytes",
+]
 
 PADDING, MASK, SEPARATOR = 0, 1, 2
 N_SPECIAL = 3
@@ -196,7 +204,7 @@ class ByteTokens(BaseSessionTransformer):
         return out
 
     def _block(self, column):
-        data, at, stop, offsets = _flat_packets(column, self.n_bytes + HEADER_BYTES)
+        data, at, stop, offsets = flat_packets(column, self.n_bytes + HEADER_BYTES)
         table = parse_headers(data, at, stop)
         hidden = byte_mask(data, at, stop, tuple(self.mask or ()))
         start = table.payload if self.start == "payload" else at
@@ -218,7 +226,7 @@ class ByteTokens(BaseSessionTransformer):
         return [f"token_{i}" for i in range(self._width())]
 
 
-def _flat_packets(column, width):
+def flat_packets(column, width):
     """Lay packets side by side, each cut at `width` bytes.
 
     Returns

@@ -14,6 +14,15 @@ from sktraffic.feature_extraction._base import (
     check_not_all_null,
     ragged_columns,
 )
+from sktraffic.feature_extraction._cicflowmeter import (
+    CICFLOWMETER_COLUMNS,
+    cicflowmeter_statistics,
+)
+from sktraffic.feature_extraction._transport_statistics import (
+    TRANSPORT_COLUMNS,
+    icmp_statistics,
+    transport_statistics,
+)
 from sktraffic.ragged import (
     bin_codes,
     burst_bounds,
@@ -33,7 +42,7 @@ from sktraffic.ragged import (
     segment_sum,
     size_edges,
 )
-from sktraffic.sessions import empty_sessions
+from sktraffic.sessions import from_arrow, session_schema
 
 __all__ = ["SessionStatistics", "basic_statistics", "extended_statistics"]
 
@@ -45,6 +54,15 @@ EXTENDED_COLUMNS = (
     "packet_payload_size",
     "packet_flags",
 )
+ALL_COLUMNS = (*dict.fromkeys((*EXTENDED_COLUMNS, *TRANSPORT_COLUMNS)), "packet_bytes")
+COLUMNS = {
+    "basic": BASIC_COLUMNS,
+    "extended": EXTENDED_COLUMNS,
+    "all": ALL_COLUMNS,
+    "cicflowmeter": CICFLOWMETER_COLUMNS,
+}
+# what a source may lack as a whole, and who has it
+FROM_CAPTURES = "Use features='basic', or extract from the capture itself."
 TCP_FLAGS = ("fin", "syn", "rst", "psh", "ack", "urg", "ece", "cwr")
 # Packet times are stored as decimal fractions of a second; their differences carry noise of the
 # last binary digit, which must not throw equal intervals into two bins.
@@ -202,12 +220,18 @@ class SessionStatistics(BaseSessionTransformer):
     `packet_count`, `total_bytes` (bytes), `duration` (s), `packet_size_mean`, `packet_size_std`
     (bytes), `packet_size_entropy` (bits), `iat_mean`, `iat_std` (s), `iat_entropy` (bits).
     ``features="extended"`` adds rates, extremes and quantiles, the two directions, bursts (maximal
-    runs of packets in one direction), payload sizes and TCP flags.
+    runs of packets in one direction), payload sizes and TCP flags. ``features="all"`` adds what
+    headers say, by direction: header bytes, TCP flags, windows, times to live, retransmissions,
+    bulks; and activity, silences (longer than 5 s), changes of direction, ICMP type and code.
+    ``features="cicflowmeter"`` gives the columns of CICFlowMeter as Engelen et al. (2021) correct
+    it, under its names: payload bytes and microseconds; see the notes. Both read the columns
+    that ``SessionExtractor(headers=True)`` adds.
 
     Parameters
     ----------
-    features : {"basic", "extended"}, default="basic"
-        Which features.
+    features : {"basic", "extended", "all", "cicflowmeter"}, default="basic"
+        Which features. `size_bins` and `iat_bins` are for all but the last, `quantiles` for
+        "extended" and "all".
 
     size_bins : int or array-like of shape (n_edges,), default=64
         Bins of the packet size entropies, bytes: the width of equal bins, or their edges.
@@ -242,8 +266,17 @@ class SessionStatistics(BaseSessionTransformer):
     the packets. Sessions whose `packet_payload_size` or `packet_flags` is null (a text export does
     not say them) get NaN in the features made of it.
 
+    The columns of CICFlowMeter follow its definitions, odd ones too, corrected as Engelen et al.
+    did: an idle time counts from packet to packet, flags count packets, header lengths are those of
+    the transport header, and lengths are payload bytes. "Subflow" columns divide by the number of
+    silences over a second and are 0 where there is none. Its sessions end at FIN or RST, so give
+    the extractor ``end_on="fin"``.
+
     References
     ----------
+    Engelen et al. (2021), "Troubleshooting an Intrusion Detection Dataset: the CICIDS2017 Case
+    Study", IEEE SPW, doi 10.1109/SPW53761.2021.00009.
+
     Qi et al. (2025), "Research on Encrypted Traffic Classification and Sparse Traffic Recognition
     Based on Feature Extraction and Deep Learning", section 2.1, doi 10.62177/apemr.v2i5.632.
 
@@ -264,7 +297,7 @@ class SessionStatistics(BaseSessionTransformer):
     """
 
     _parameter_constraints: ClassVar[dict] = {
-        "features": [StrOptions({"basic", "extended"})],
+        "features": [StrOptions(set(COLUMNS))],
         "size_bins": [Interval(Integral, 1, None, closed="left"), "array-like"],
         "iat_bins": [Interval(Integral, 1, None, closed="left"), "array-like"],
         "quantiles": ["array-like"],
@@ -277,17 +310,19 @@ class SessionStatistics(BaseSessionTransformer):
         self.quantiles = quantiles
 
     def _columns(self):
-        return BASIC_COLUMNS if self.features == "basic" else EXTENDED_COLUMNS
+        return COLUMNS[self.features]
 
     def _fit(self, X):
         self.size_edges_ = size_edges(self.size_bins)
         self.iat_edges_ = iat_edges(self.iat_bins)
         check_quantiles(self.quantiles)
-        if self.features == "extended":
-            check_not_all_null(
-                X, EXTENDED_COLUMNS[3:], "Use features='basic', or extract from the capture itself."
-            )
-        self._feature_names_out = list(self._compute(empty_sessions()))
+        if self.features in ("extended", "all"):
+            check_not_all_null(X, EXTENDED_COLUMNS[3:], FROM_CAPTURES)
+        if self.features == "all" and len(X) and "packet_bytes" in X:
+            check_not_all_null(X, ["packet_bytes"], "Extract with n_bytes of 160, say.")
+        self._feature_names_out = list(
+            self._compute(from_arrow(session_schema(headers=True).empty_table()))
+        )
 
     def _transform(self, X):
         features = self._compute(X)
@@ -297,6 +332,9 @@ class SessionStatistics(BaseSessionTransformer):
         return self._feature_names_out
 
     def _compute(self, X):
+        if self.features == "cicflowmeter":
+            check_known(X, CICFLOWMETER_COLUMNS)
+            return cicflowmeter_statistics(*ragged_columns(X, CICFLOWMETER_COLUMNS))
         core = BASIC_COLUMNS if self.features == "basic" else EXTENDED_COLUMNS[:3]
         check_known(X, core)
         values, offsets = ragged_columns(X, core)
@@ -311,6 +349,9 @@ class SessionStatistics(BaseSessionTransformer):
         measures = {"packet_payload_size": self._payload, "packet_flags": flag_statistics}
         for name, measure in measures.items():
             out |= _where_known(X[name], direction, offsets, measure)
+        if self.features == "all":
+            check_known(X, TRANSPORT_COLUMNS)
+            out |= transport_statistics(*ragged_columns(X, TRANSPORT_COLUMNS)) | icmp_statistics(X)
         return out
 
     def _payload(self, payload, direction, offsets):

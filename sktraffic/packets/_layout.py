@@ -16,7 +16,7 @@ from sktraffic.packets._keys import pair_hashes
 from sktraffic.packets._order import stable_order
 from sktraffic.packets._table import NO_TIME
 from sktraffic.ragged import segment_max, segment_min, segment_sum
-from sktraffic.sessions import SCHEMA
+from sktraffic.sessions import HEADERS, SCHEMA, session_schema
 
 __all__ = ["SessionBuilder", "address_text"]
 
@@ -29,6 +29,13 @@ _PACKET = {
     "payload": np.int32,
     "flags": np.int16,
     "direction": np.int8,
+}
+# column -> field of a packet table
+_HEADERS = {
+    "packet_header_size": "transport_header_size",
+    "packet_window": "window",
+    "packet_ttl": "ttl",
+    "packet_seq": "seq",
 }
 _FACTS = ("src", "dst", "src_port", "dst_port", "protocol", "version", "vlan")
 LONGEST = np.iinfo(np.int32).max
@@ -51,6 +58,8 @@ class SessionBuilder:
         Packets kept of a session.
     n_bytes, n_byte_packets : int, default=256 and 4
         How many first bytes of how many first packets become `packet_bytes`.
+    headers : bool, default=False
+        Whether rows have the columns of `sktraffic.sessions.HEADERS`.
     words : sequence of str, optional
         What the messages' codes mean.
     host_text : callable, default=address_text
@@ -67,12 +76,15 @@ class SessionBuilder:
         max_packets=None,
         n_bytes=256,
         n_byte_packets=4,
+        headers=False,
         words=(),
         host_text=None,
     ):
         self._capture, self._key, self._size = capture, key, SIZES[size]
         self._max_packets = max_packets
         self._n_bytes, self._n_byte_packets = n_bytes, n_byte_packets
+        self._headers = _HEADERS if headers else {}
+        self._schema = session_schema(headers)
         self._words = pa.array(words, pa.string())
         self._host_text = host_text or address_text
         self._packets, self._bytes, self._facts = _Store(), _Store(), _Store()
@@ -117,6 +129,8 @@ class SessionBuilder:
         columns = {name: values[name][kept].astype(kind) for name, kind in _PACKET.items()}
         if len(sessions.numbers) and sessions.numbers.max() > LONGEST:  # streams count ever on
             columns["session"] = sessions.session[kept]
+        for name, attribute in self._headers.items():
+            columns[name] = getattr(table, attribute)[kept]
         if message is not None:
             columns["message"] = message[kept]
         self._packets.append(columns)
@@ -204,9 +218,9 @@ class SessionBuilder:
 
         Returns
         -------
-        pyarrow.Table of shape (n_sessions, 25), or None
-            Rows of `sktraffic.sessions.SCHEMA` in the order of the sessions' numbers; None where
-            no session has ended.
+        pyarrow.Table of shape (n_sessions, 25 or 29), or None
+            Rows of `sktraffic.sessions.session_schema` in the order of the sessions' numbers; None
+            where no session has ended.
         """
         if not self._ended:
             return None
@@ -229,9 +243,9 @@ class SessionBuilder:
         n = len(client)
         arrays = [
             pa.array(columns[f.name], f.type) if f.name in columns else pa.nulls(n, f.type)
-            for f in SCHEMA
+            for f in self._schema
         ]
-        return pa.table(arrays, schema=SCHEMA)
+        return pa.table(arrays, schema=self._schema)
 
     def _identity(self, facts, client):
         """Say who talks: the client is the source."""
@@ -424,6 +438,10 @@ def _packet_lists(packets, offsets, client, words):
         "packet_flags": _known(flags, np.uint8),
     }
     lists = {name: _lists(array, offsets, good) for name, (array, good) in values.items()}
+    for field in HEADERS:
+        if field.name in packets:
+            array, _ = _known(packets.pop(field.name), field.type.value_type.to_pandas_dtype())
+            lists[field.name] = _lists(array, offsets, None)
     codes = packets.get("message")
     codes = pa.nulls(len(since), pa.int16()) if codes is None else _known(codes, np.int16)[0]
     message = pa.DictionaryArray.from_arrays(codes, words)

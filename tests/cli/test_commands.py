@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from sktraffic.capture import SessionExtractor
+from sktraffic.feature_extraction import SessionStatistics
 from sktraffic.persistence import load, read_provenance
 from sktraffic.sessions import read_sessions
 
@@ -146,3 +147,48 @@ def test_every_model_trains_and_comes_back_from_its_file(bench, cli, tmp_path, m
     rows = json.loads(done.stdout)
     assert {row["label"] for row in rows} <= {"chat", "vpn_voip"}
     assert all(0.5 <= row["probability"] <= 1 + 1e-6 for row in rows)
+
+
+def test_features_and_labels_are_written_one_row_a_session(bench, cli, tmp_path):
+    """The table is what the library gives, identity and label beside it; folders name the label."""
+    file = tmp_path / "features.csv"
+    done = cli("extract", bench.seen, "-o", file, "--features", "cicflowmeter", "--end-on", "fin",
+               "--label", "folder")  # fmt: skip
+    assert done.exit_code == 0, done.output
+    found = pd.read_csv(file)
+    sessions = SessionExtractor(headers=True, end_on="fin").transform(bench.seen)
+    wanted = SessionStatistics("cicflowmeter").set_output(transform="pandas")
+    wanted = wanted.fit_transform(sessions)
+    np.testing.assert_allclose(found[wanted.columns], wanted)
+    assert found["session"].tolist() == sessions["session"].tolist()
+    folders = [path.split("/")[-2] for path in sessions["capture"]]
+    assert found["label"].tolist() == folders
+
+
+def test_rules_label_sessions_and_are_accounted_for(bench, cli, tmp_path):
+    """Every session is labelled by one rule or by none, and the sum is told."""
+    rules, file = tmp_path / "rules.csv", tmp_path / "sessions.parquet"
+    rules.write_text("label,port,protocol\nname,53,udp\nweb,443,tcp\n", "utf-8")
+    done = cli("extract", bench.seen, "-o", file, "--label", rules, "--json")
+    assert done.exit_code == 0, done.output
+    labels, sessions = json.loads(done.stdout)["labels"], pd.read_parquet(file)
+    assert sum(row["labelled"] for row in labels) == len(sessions)
+    counted = {row["label"]: row["labelled"] for row in labels if row["rule"]}
+    assert counted == {name: int((sessions["label"] == name).sum()) for name in counted}
+    assert counted["name"] > 0
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["-o", "folder", "--features", "all"], "one file"),
+        (["-o", "t.csv", "--label", "nowhere"], "--label"),
+        (["-o", "t.csv", "--label", "no.csv"], "no.csv"),
+    ],
+)
+def test_features_and_labels_that_cannot_be(bench, cli, tmp_path, monkeypatch, options, says):
+    """One line, exit code 1, nothing written."""
+    monkeypatch.chdir(tmp_path)
+    done = cli("extract", bench.seen, *options)
+    assert done.exit_code == 1 and says in done.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pytest
 
-from sktraffic.capture import SessionExtractor
+from sktraffic.capture import CaptureWarning, SessionExtractor
 from sktraffic.datasets import load_captures
 from sktraffic.sessions import to_arrow
 from tests.capture.craft import Craft
@@ -107,3 +107,35 @@ def test_captures_left_out_have_no_sessions(root, tmp_path):
         bunch = load_captures(root, extractor=extractor, cache=cache)
         assert bunch.captures.set_index("capture")["sessions"][str(root / "a" / "bad.pcap")] == 0
         assert len(bunch.data) == len(bunch.target) == 10
+
+
+def test_rules_label_sessions_whatever_their_folder(root):
+    """The first rule that matches; sessions without one are left out, and said."""
+    X = SessionExtractor().transform(root)
+    first = X.iloc[0]
+    rules = [{"label": "one", "src_ip": first["src_ip"], "src_port": str(first["src_port"])}]
+    with pytest.warns(CaptureWarning, match=f"of {len(X)} sessions are labelled by no rule"):
+        found = load_captures(root, rules)
+    assert set(found.target) == {"one"} and found.target_names.tolist() == ["one"]
+    assert found.label_report["labelled"].sum() == len(X)
+    assert len(found.data) == len(found.target) == len(found.groups)
+    everything = load_captures(root, [*rules, {"label": "rest"}])
+    assert len(everything.data) == len(X)
+    assert (everything.target == "one").sum() == len(found.data)
+
+
+def test_rules_come_from_a_file_and_must_match_something(root, tmp_path):
+    """A CSV file is read as rules; rules without any match are an error that says so."""
+    file = tmp_path / "rules.csv"
+    file.write_text("label,dst_port\nnever,1\n", "utf-8")
+    with pytest.raises(ValueError, match="None of the 1 rules labels any"):
+        load_captures(root, file)
+
+
+def test_rules_that_contradict_are_named(root):
+    """A later rule of another label for the same sessions is told, with how many."""
+    X = SessionExtractor().transform(root)
+    port = str(X.iloc[0]["src_port"])
+    rules = [{"label": "a", "src_port": port}, {"label": "b", "src_port": port}, {"label": "c"}]
+    with pytest.warns(CaptureWarning, match=r"rule 2 \(b\) matches \d+ sessions"):
+        load_captures(root, rules)

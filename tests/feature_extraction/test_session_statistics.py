@@ -272,7 +272,7 @@ def test_columns_of_different_length_are_refused():
         ({"size_bins": [3, 1]}, "size_bins must be"),
         ({"iat_bins": []}, "iat_bins must be"),
         ({"iat_bins": 0}, "iat_bins"),
-        ({"features": "all"}, "features"),
+        ({"features": "everything"}, "features"),
         ({"quantiles": (0.5, 2)}, "quantiles must be numbers between 0 and 1"),
     ],
 )
