@@ -6,6 +6,7 @@ import importlib.util
 EXTRAS = {
     "anonymise": ("cryptography",),
     "dask": ("distributed",),
+    "onnx": ("onnx", "onnxscript", "skl2onnx"),
     "neural": ("torch", "skorch", "transformers", "safetensors"),
     "xlsx": ("openpyxl",),
     "zstd": ("zstandard",),

@@ -12,6 +12,7 @@ from sktraffic.neural_network._deep_packet_sae import DeepPacketSAE
 from sktraffic.neural_network._ensemble import TransformerEnsemble
 from sktraffic.neural_network._masked_byte_model import MaskedByteModel
 from sktraffic.neural_network._mlp import MLPClassifier
+from sktraffic.neural_network._onnx import network_to_onnx
 
 __all__ = [
     "CNNLSTM",
@@ -22,4 +23,5 @@ __all__ = [
     "MLPClassifier",
     "MaskedByteModel",
     "TransformerEnsemble",
+    "network_to_onnx",
 ]

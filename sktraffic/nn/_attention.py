@@ -91,9 +91,7 @@ class SoftmaxAttention(nn.Module):
         >>> SoftmaxAttention(4, value_dim=2)(torch.zeros(1, 3, 4), mask).shape
         torch.Size([1, 3, 2])
         """
-        return F.scaled_dot_product_attention(
-            self.query(x), self.key(x), self.value(x), attn_mask=_key_mask(mask)
-        )
+        return _attend(self.query(x), self.key(x), self.value(x), _key_mask(mask))
 
 
 class DifferentialAttention(nn.Module):
@@ -187,10 +185,15 @@ class DifferentialAttention(nn.Module):
         keys = _key_mask(mask)
         value1 = self.value1(x)  # (B, T, V)
         value2 = value1 if self.shared_value else self.value2(x)
-        first = F.scaled_dot_product_attention(
-            self.query1(x), self.key1(x), value1, attn_mask=keys
-        )  # (B, T, V), equation 6
-        second = F.scaled_dot_product_attention(
-            self.query2(x), self.key2(x), value2, attn_mask=keys
-        )  # (B, T, V), equation 7
+        first = _attend(self.query1(x), self.key1(x), value1, keys)  # (B, T, V), equation 6
+        second = _attend(self.query2(x), self.key2(x), value2, keys)  # (B, T, V), equation 7
         return first - self.lambda_.to(first.dtype) * second  # equation 8
+
+
+def _attend(query, key, value, mask):
+    """Attention of one head: (B, T, D), (B, T, D), (B, T, V) -> (B, T, V)."""
+    if torch.compiler.is_compiling():  # ONNX knows heads only: (B, 1, T, D)
+        heads = (query[:, None], key[:, None], value[:, None])
+        mask = None if mask is None else mask[:, None]
+        return F.scaled_dot_product_attention(*heads, attn_mask=mask)[:, 0]
+    return F.scaled_dot_product_attention(query, key, value, attn_mask=mask)

@@ -78,7 +78,8 @@ class BiGRU(nn.Module):
         length = (mask * step).amax(dim=1).clamp(min=1)  # (B,), up to the last token
         if x.is_cuda:
             return self._packed(x, length)
-        if int(length.min()) == x.shape[1]:
+        # an exported graph has no branches
+        if not torch.compiler.is_compiling() and int(length.min()) == x.shape[1]:
             return self._layers(x, self._both_ways)
         return self._turned(x, length)
 
@@ -108,7 +109,7 @@ class BiGRU(nn.Module):
 
     def _both_ways(self, x, there, back, batch_sizes=None):
         """One layer of torch's own GRU: (B, T, D), or packed (N, D), -> (..., 2 H)."""
-        n_rows = len(x) if batch_sizes is None else int(batch_sizes[0])
+        n_rows = x.shape[0] if batch_sizes is None else int(batch_sizes[0])
         start = x.new_zeros(2, n_rows, self.gru.hidden_size)
         rest = [*there, *back], True, 1, 0.0, self.training, True
         if batch_sizes is None:
@@ -127,5 +128,5 @@ class BiGRU(nn.Module):
 
     def _one_way(self, x, weights):
         """Run one layer in one direction; x (B, T, D) -> (B, T, H)."""
-        start = x.new_zeros(1, len(x), self.gru.hidden_size)
+        start = x.new_zeros(1, x.shape[0], self.gru.hidden_size)
         return torch.gru(x, start, weights, True, 1, 0.0, self.training, False, True)[0]

@@ -135,7 +135,7 @@ class FeatureTransformer(nn.Module):
         torch.Size([1, 2])
         """
         tokens = self.tokenizer(x)  # (B, F, E)
-        first = self.class_token.expand(len(x), 1, -1)
+        first = self.class_token.expand(x.shape[0], 1, -1)
         tokens = torch.cat([first, tokens], dim=1)  # (B, F + 1, E)
         for layer in self.layers:
             tokens = layer(tokens)

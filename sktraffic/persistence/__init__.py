@@ -7,6 +7,7 @@ from sktraffic.persistence._errors import (
     UntrustedTypeError,
 )
 from sktraffic.persistence._load import load, read_provenance
+from sktraffic.persistence._onnx import to_onnx
 from sktraffic.persistence._save import save
 
 __all__ = [
@@ -17,4 +18,5 @@ __all__ = [
     "load",
     "read_provenance",
     "save",
+    "to_onnx",
 ]
