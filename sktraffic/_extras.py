@@ -6,8 +6,8 @@ import importlib.util
 EXTRAS = {
     "anonymise": ("cryptography",),
     "dask": ("distributed",),
-    "onnx": ("onnx", "onnxscript", "skl2onnx"),
     "neural": ("torch", "skorch", "transformers", "safetensors"),
+    "onnx": ("onnx", "onnxscript", "skl2onnx"),
     "xlsx": ("openpyxl",),
     "zstd": ("zstandard",),
 }

@@ -17,7 +17,7 @@ PYPROJECT = ROOT.parent / "pyproject.toml"
 # names of distributions that are not those of their packages
 DISTRIBUTIONS = {"imblearn": "imbalanced-learn", "sklearn": "scikit-learn"}
 SUMS = ("all", "dev", "docs", "test")
-SMALL = ("anonymise", "dask", "xlsx", "zstd")
+SMALL = ("anonymise", "dask", "onnx", "xlsx", "zstd")
 NEURAL = ("nn", "neural_network")
 
 

@@ -1,6 +1,7 @@
 """Networks as ONNX graphs, through PyTorch's exporter."""
 
 import contextlib
+import copy
 import logging
 import warnings
 
@@ -15,14 +16,14 @@ __all__ = ["network_to_onnx"]
 class _Probabilities(nn.Module):
     """Mean probability of one or several networks: (B, F) -> (B, K)."""
 
-    def __init__(self, modules, divisor):
+    def __init__(self, modules, bytes_as):
         super().__init__()
         self.networks = nn.ModuleList(modules)
-        self.divisor = divisor
+        self.bytes_as = bytes_as  # dtype of a network that reads bytes, else None
 
     def forward(self, x):
-        if self.divisor is not None:
-            x = x / self.divisor
+        if self.bytes_as is not None:
+            x = x.to(self.bytes_as) / 255
         total = sum(network(x).softmax(dim=-1) for network in self.networks)
         return total / len(self.networks)
 
@@ -41,8 +42,8 @@ def network_to_onnx(clf, opset):
     -------
     onnx.ModelProto
         Input ``network_input`` (n, n_features): float32, float64 where ``precision`` says so, or
-        int64 where the classifier reads token ids. Output ``network_output`` (n, n_classes):
-        probabilities.
+        int64 where the classifier reads token ids or bytes. Output ``network_output``
+        (n, n_classes): probabilities.
 
     Examples
     --------
@@ -52,30 +53,24 @@ def network_to_onnx(clf, opset):
     """
     nets = [member.net_ for member in getattr(clf, "members_", [clf])]
     dtype = DTYPES[clf._fit_params["precision"]]
-    if getattr(clf, "_reads_tokens", False):
+    bytes_as = dtype if getattr(clf, "_is_bytes", False) else None
+    if bytes_as is not None or getattr(clf, "_reads_tokens", False):
         dtype = torch.int64
-    divisor = 255.0 if getattr(clf, "_is_bytes", False) else None
-    devices = [net.device for net in nets]
-    modules = [net.module_.to("cpu") for net in nets]
-    training = [module.training for module in modules]
-    try:
-        # a batch of one would be taken for a constant
-        rows = torch.ones(2, clf.n_features_in_, dtype=dtype)
-        network = _Probabilities(modules, divisor).eval()
-        with _quietly():
-            program = torch.onnx.export(
-                network,
-                (rows,),
-                dynamo=True,
-                opset_version=opset,
-                input_names=["network_input"],
-                output_names=["network_output"],
-                dynamic_shapes=({0: torch.export.Dim("n")},),
-                verbose=False,
-            )
-    finally:
-        for module, device, mode in zip(modules, devices, training, strict=True):
-            module.to(device).train(mode)
+    # copies: the classifier may predict meanwhile, on another device
+    modules = [copy.deepcopy(net.module_).to("cpu") for net in nets]
+    # a batch of one would be taken for a constant
+    rows = torch.ones(2, clf.n_features_in_, dtype=dtype)
+    with _quietly():
+        program = torch.onnx.export(
+            _Probabilities(modules, bytes_as).eval(),
+            (rows,),
+            dynamo=True,
+            opset_version=opset,
+            input_names=["network_input"],
+            output_names=["network_output"],
+            dynamic_shapes=({0: torch.export.Dim("n")},),
+            verbose=False,
+        )
     return program.model_proto
 
 

@@ -10,6 +10,7 @@ from sklearn.ensemble import (
     GradientBoostingClassifier,
     RandomForestClassifier,
 )
+from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.tree import DecisionTreeClassifier
@@ -23,7 +24,8 @@ from sktraffic.pipeline import CaptureClassifier
 
 OPSETS = {"": 18, "ai.onnx.ml": 3}
 IR_VERSION = 10
-_TO_FLOATS = "sktraffic.preprocessing._preprocessor.to_floats"
+# the function inside `make_preprocessor` that turns infinite numbers into missing ones
+_TO_FLOATS = ("sktraffic.preprocessing._preprocessor", "to_floats")
 # these turn their input into float32 themselves, and compare that
 _TREES = (
     DecisionTreeClassifier,
@@ -72,9 +74,8 @@ def to_onnx(model):
     """
     require("onnx", "to_onnx")
     check_is_fitted(model)
-    model, threshold = _inside(model)
-    steps, names = _numeric_steps(model)
-    *before, clf = steps
+    steps, declining = _opened(model)
+    (*before, clf), names = _numeric_steps(steps)
     if not hasattr(clf, "predict_proba"):
         raise TypeError(
             f"{type(clf).__name__} has no predict_proba, so no graph gives its probabilities. "
@@ -83,7 +84,7 @@ def to_onnx(model):
     parts = [_classifier_graph(clf, first=not before)]
     if before:
         parts.insert(0, _transformer_graph(before))
-    parts.append(_label_graph(clf.classes_, threshold, _output(parts[-1]).type))
+    parts.append(_label_graph(clf.classes_, declining, _output(parts[-1]).type))
     graph = _chain(parts)
     _rename(
         graph,
@@ -99,39 +100,38 @@ def to_onnx(model):
     return graph
 
 
-def _inside(model):
-    """Return what classifies rows, and (threshold, label of the unknown) where it may decline."""
+def _opened(model):
+    """Open what wraps a classifier of rows.
+
+    Returns
+    -------
+    steps : list
+        Transformers, and the classifier last.
+    declining : (float, label) or None
+        Threshold and label of the unknown of a `RejectingClassifier`.
+    """
+    steps, declining = [], None
     while True:
         if isinstance(model, RejectingClassifier):
-            return _of_declining(model)
-        if isinstance(model, CaptureClassifier):
+            if declining is not None:
+                raise TypeError("A RejectingClassifier inside another one has no graph.")
+            if not hasattr(model, "predict_proba") or model.response_method == "decision_function":
+                raise TypeError(
+                    "RejectingClassifier has a graph only where its confidence is a probability: "
+                    "an estimator with predict_proba, and another response_method than "
+                    "'decision_function'."
+                )
+            declining = model.threshold_, model.unknown_label_
             model = model.estimator_
+        elif isinstance(model, CaptureClassifier):
+            model = model.estimator_
+        elif isinstance(model, Pipeline):
+            steps += [step for step in _flat(model[:-1]) if not hasattr(step, "fit_resample")]
+            model = model[-1]
         elif hasattr(model, "best_estimator_"):
             model = model.best_estimator_
         else:
-            return model, None
-
-
-def _of_declining(model):
-    if not hasattr(model, "predict_proba") or model.response_method == "decision_function":
-        raise TypeError(
-            "RejectingClassifier has a graph only where its confidence is a probability: an "
-            "estimator with predict_proba, and another response_method than 'decision_function'."
-        )
-    inner, _ = _inside(model.estimator_)
-    return inner, (model.threshold_, model.unknown_label_)
-
-
-def _numeric_steps(model):
-    """Return the steps behind those that read session tables, and the names of their input."""
-    steps = [step for step in _flat(model) if not hasattr(step, "fit_resample")]
-    outside = 0
-    while not steps[outside].__sklearn_tags__().input_tags.two_d_array:
-        outside += 1
-    names = getattr(steps[outside], "feature_names_in_", None)
-    if outside:
-        names = steps[outside - 1].get_feature_names_out()
-    return steps[outside:], None if names is None else list(map(str, names))
+            return [*steps, model], declining
 
 
 def _flat(model):
@@ -139,6 +139,20 @@ def _flat(model):
         return [model]
     steps = [step for _, step in model.steps if step not in (None, "passthrough")]
     return [part for step in steps for part in _flat(step)]
+
+
+def _numeric_steps(steps):
+    """Return the steps behind those that read session tables, and the names of their input."""
+    numeric = [step.__sklearn_tags__().input_tags.two_d_array for step in steps]
+    if not any(numeric):
+        raise TypeError(
+            f"{type(steps[-1]).__name__} reads session tables, and ONNX has no list columns."
+        )
+    outside = numeric.index(True)
+    names = getattr(steps[outside], "feature_names_in_", None)
+    if outside:
+        names = steps[outside - 1].get_feature_names_out()
+    return steps[outside:], None if names is None else list(map(str, names))
 
 
 def _transformer_graph(steps):
@@ -162,8 +176,7 @@ def _classifier_graph(clf, first):
 
         graph = network_to_onnx(clf, OPSETS[""])
         wanted = graph.graph.input[0].type.tensor_type.elem_type
-        reads_integers = wanted == TensorProto.INT64 or getattr(clf, "_is_bytes", False)
-        given = TensorProto.INT64 if first and reads_integers else TensorProto.DOUBLE
+        given = wanted if first and wanted == TensorProto.INT64 else TensorProto.DOUBLE
     else:
         kind = FloatTensorType if isinstance(clf, _TREES) else DoubleTensorType
         graph = _converted(clf, kind([None, clf.n_features_in_]), {"zipmap": False})
@@ -184,14 +197,17 @@ def _converted(estimator, kind, options=None):
             custom_shape_calculators={
                 ForestSelector: _same_type,
                 FunctionTransformer: _same_type,
+                SimpleImputer: _same_type,
             },
             custom_conversion_functions={
                 ForestSelector: _convert_selector,
                 FunctionTransformer: _convert_function,
+                SimpleImputer: _convert_imputer,
             },
         )
     except Exception as error:  # skl2onnx has many, none of its own for what it cannot convert
-        raise TypeError(f"There is no ONNX graph for {estimator!r}: {error}") from error
+        cause = str(error).strip().partition("\n")[0][:300]
+        raise TypeError(f"There is no ONNX graph for {estimator!r}: {cause}") from error
 
 
 def _by_position(step):
@@ -214,23 +230,52 @@ def _by_position(step):
 def _same_type(operator):
     """Tell skl2onnx the shape of a transformer's output: its input's type, its own width."""
     given = operator.inputs[0].type
-    width = given.shape[1]
-    if isinstance(operator.raw_operator, ForestSelector):
-        width = int(operator.raw_operator.get_support().sum())
-    operator.outputs[0].type = type(given)([None, width])
+    kept = _kept_columns(operator.raw_operator)
+    operator.outputs[0].type = type(given)([None, given.shape[1] if kept is None else len(kept)])
+
+
+def _kept_columns(step):
+    """Positions of the columns that a transformer keeps; None where it keeps all."""
+    if isinstance(step, ForestSelector):
+        return np.flatnonzero(step.get_support())
+    if isinstance(step, SimpleImputer) and not step.keep_empty_features:
+        return np.flatnonzero(~np.isnan(step.statistics_))
+    return None
+
+
+def _pick(scope, container, x, kept, out):
+    """Add a node that picks columns."""
+    name = scope.get_unique_variable_name("kept")
+    container.add_initializer(name, 7, [len(kept)], kept.tolist())  # 7: int64
+    container.add_node(
+        "Gather", [x, name], [out], name=scope.get_unique_operator_name("Gather"), axis=1
+    )
 
 
 def _convert_selector(scope, operator, container):
     """Pick the columns that a ForestSelector keeps."""
-    kept = np.flatnonzero(operator.raw_operator.get_support()).astype(np.int64)
-    name = scope.get_unique_variable_name("kept")
-    container.add_initializer(name, 7, [len(kept)], kept.tolist())  # 7: int64
+    kept = _kept_columns(operator.raw_operator)
+    _pick(scope, container, operator.inputs[0].full_name, kept, operator.outputs[0].full_name)
+
+
+def _convert_imputer(scope, operator, container):
+    """Fill missing doubles, for which onnxruntime's own Imputer has no kernel."""
+    step, x = operator.raw_operator, operator.inputs[0].full_name
+    if step.add_indicator or not np.isnan(step.missing_values):
+        raise TypeError("SimpleImputer has a graph where NaN is missing and no indicator is added")
+    values, kept = np.asarray(step.statistics_, dtype=np.float64), _kept_columns(step)
+    if kept is not None and len(kept) < len(values):
+        _pick(scope, container, x, kept, picked := scope.get_unique_variable_name("picked"))
+        x, values = picked, values[kept]
+    missing = scope.get_unique_variable_name("missing")
+    name = scope.get_unique_variable_name("values")
+    container.add_initializer(name, 11, [len(values)], values.tolist())  # 11: double
+    container.add_node("IsNaN", [x], [missing], name=scope.get_unique_operator_name("IsNaN"))
     container.add_node(
-        "Gather",
-        [operator.inputs[0].full_name, name],
+        "Where",
+        [missing, name, x],
         [operator.outputs[0].full_name],
-        name=scope.get_unique_operator_name("Gather"),
-        axis=1,
+        name=scope.get_unique_operator_name("Where"),
     )
 
 
@@ -256,7 +301,9 @@ def _convert_function(scope, operator, container):
         above = new("above")
         add("Add", [x, constant(1.0)], [above])
         add("Log", [above], [out])
-    elif f"{function.__module__}.{function.__name__}" == _TO_FLOATS:
+    elif (
+        getattr(function, "__module__", "") == _TO_FLOATS[0] and function.__name__ == _TO_FLOATS[1]
+    ):
         # IsInf takes no double in this opset: infinite is what is as far from 0 as can be
         far, infinite = new("far"), new("infinite")
         add("Abs", [x], [far])
@@ -332,6 +379,9 @@ def _chain(parts):
 
     for part in parts:
         part.ir_version = IR_VERSION
+        # skl2onnx tells versions that its nodes would do with, some of them twice
+        del part.opset_import[:]
+        part.opset_import.extend(_opsets())
     # every graph numbers its names from the start
     parts = [compose.add_prefix(part, f"{len(parts)}_{i}_") for i, part in enumerate(parts)]
     whole = parts[0]
@@ -362,5 +412,10 @@ def _model(nodes, inputs, outputs, constants=()):
         return [helper.make_tensor_value_info(name, *info) for name, info in infos.items()]
 
     graph = helper.make_graph(nodes, "part", values(inputs), values(outputs), list(constants))
-    opsets = [helper.make_opsetid(domain, version) for domain, version in OPSETS.items()]
-    return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
+    return helper.make_model(graph, opset_imports=_opsets(), ir_version=IR_VERSION)
+
+
+def _opsets():
+    from onnx import helper
+
+    return [helper.make_opsetid(domain, version) for domain, version in OPSETS.items()]

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -28,6 +29,7 @@ from sktraffic.feature_selection import ForestSelector
 from sktraffic.model_selection import RejectingClassifier
 from sktraffic.over_sampling import GuardedADASYN
 from sktraffic.persistence import to_onnx
+from sktraffic.pipeline import CaptureClassifier
 from sktraffic.preprocessing import make_preprocessor
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="graphs are run by onnxruntime")
@@ -126,7 +128,32 @@ def test_named_columns_go_by_position(lab):
     assert json.loads(notes["feature_names"]) == X.columns.tolist()
 
 
-@pytest.mark.parametrize("kind", [str, lambda x: len(x), lambda x: x == "chat"])
+def test_columns_without_values_are_left_out(lab):
+    """SimpleImputer drops a column that has no value, and its graph does."""
+    X = SessionStatistics().fit_transform(lab[0])
+    X[:, 2] = np.nan
+    for keep in (False, True):
+        imputer = SimpleImputer(keep_empty_features=keep)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # "Skipping features"
+            model = make_pipeline(imputer, StandardScaler(), forest()).fit(X, lab[1])
+            np.testing.assert_allclose(answers(model, X)[1], model.predict_proba(X), atol=1e-5)
+
+
+def test_captures_and_declining_inside_a_pipeline(lab):
+    """A CaptureClassifier gives the graph of its sessions' classifier, wherever it may decline."""
+    X, y = lab
+    inner = RejectingClassifier(forest(), coverage=0.7)
+    model = make_pipeline(SessionStatistics(), StandardScaler(), inner).fit(X, y)
+    label, _, notes = answers(model, model[0].transform(X))
+    assert json.loads(notes["classes"]) == ["chat", "file", "voip"]
+    assert (label == "unknown").any() and set(label) - {"unknown"} <= set(y)
+    whole = CaptureClassifier(model)
+    whole.estimator_, whole.classes_ = model, model.classes_
+    np.testing.assert_array_equal(answers(whole, model[0].transform(X))[0], label)
+
+
+@pytest.mark.parametrize("kind", [str, "chat file voip".index, "chat".__eq__])
 def test_labels_of_every_type_and_unknown(kind, lab):
     """Text, numbers and booleans; RejectingClassifier's unknown where it declines."""
     X = SessionStatistics().fit_transform(lab[0])
@@ -179,12 +206,16 @@ NETWORKS = ("mlp", "mlp, double", "transformers", "bert on tokens", "bert on a t
 @pytest.mark.parametrize("name", NETWORKS)
 def test_networks(name, lab):
     """Behind a scaler or a tokeniser, rows shorter than others included; the fit stays as it is."""
+    import torch
+
     clf, kind = networks()[name]
     first = ByteTokens(24, n_packets=2) if kind == "tokens" else SessionStatistics()
     scale = ["passthrough"] if kind == "tokens" else [StandardScaler()]
     model = make_pipeline(first, *scale, clf).fit(*lab)
     before = model.predict_proba(lab[0])
+    state = torch.get_rng_state()
     label, proba, _ = answers(model, model[0].transform(lab[0]))
+    assert torch.equal(torch.get_rng_state(), state)
     np.testing.assert_allclose(proba, before, atol=1e-5)
     assert label.tolist() == model.predict(lab[0]).tolist()
     np.testing.assert_allclose(model.predict_proba(lab[0]), before, atol=1e-7)
@@ -199,6 +230,10 @@ def test_what_has_no_graph_is_named(lab):
         to_onnx(make_pipeline(StandardScaler(), LinearSVC()).fit(X, y))
     with pytest.raises(TypeError, match="its confidence is a probability"):
         to_onnx(RejectingClassifier(LinearSVC()).fit(X, y))
+    with pytest.raises(TypeError, match="inside another one"):
+        to_onnx(RejectingClassifier(RejectingClassifier(forest())).fit(X, y))
+    with pytest.raises(TypeError, match="no indicator is added"):
+        to_onnx(make_pipeline(SimpleImputer(add_indicator=True), forest()).fit(X, y))
     text = pd.DataFrame({"kind": np.resize(["tcp", "udp"], 90), "n": np.arange(90.0)})
     with pytest.raises(TypeError, match="no ONNX graph"):
         to_onnx(make_pipeline(make_preprocessor(), forest()).fit(text, y))
