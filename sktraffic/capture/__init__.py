@@ -1,5 +1,6 @@
 """Captures to session tables."""
 
+from sktraffic.capture._cut import cut_sessions
 from sktraffic.capture._errors import CaptureError, CaptureWarning
 from sktraffic.capture._extractor import SessionExtractor
 from sktraffic.capture._paths import capture_paths, capture_stem
@@ -14,4 +15,5 @@ __all__ = [
     "capture_name",
     "capture_paths",
     "capture_stem",
+    "cut_sessions",
 ]

@@ -27,6 +27,8 @@ class SessionReader:
         The settings' own, compiled.
     early : bool, default=False
         Whether sessions are given when they have shown `max_packets` packets, not when they end.
+    watch : callable, optional
+        Called with each packet table and its sessions.
 
     Attributes
     ----------
@@ -38,7 +40,8 @@ class SessionReader:
         Rows taken, and packets in them.
     """
 
-    def __init__(self, name, settings, labels=None, packet_filter=None, early=False):
+    def __init__(self, name, settings, labels=None, packet_filter=None, early=False, watch=None):
+        self._watch = watch
         self._settings, self._filter, self._early = settings, packet_filter, early
         self.tracker = SessionTracker(
             key=settings.key,
@@ -104,6 +107,8 @@ class SessionReader:
         if not len(table):
             return
         sessions = self.tracker.add(table)
+        if self._watch is not None:
+            self._watch(table, sessions)
         message = None
         if self._messages is not None:
             message = self._messages.read(table, sessions)

@@ -169,6 +169,39 @@ def extract(
 
 @app.command()
 @guarded
+def cut(
+    captures: Captures,
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="The file to write: .pcap or .pcapng.")
+    ],
+    where: Annotated[
+        str,
+        typer.Option(
+            help="Which sessions: a condition on their columns, such as "
+            "\"application == 'TLS.Spotify' and duration > 1\"."
+        ),
+    ],
+    idle_timeout: Idle = 120,
+    active_timeout: Active = 1800,
+    key: KeyOption = Key.five_tuple,
+    size: SizeOption = Size.ip,
+    max_packets: MaxPackets = None,
+    bpf_filter: Filter = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a file that is there already.")
+    ] = False,
+    jobs: Jobs = 1,
+    as_json: Json = False,
+):
+    """Write the packets of chosen sessions into a capture, byte for byte."""
+    from sktraffic.cli import _cut
+
+    settings = _settings(idle_timeout, active_timeout, key, size, max_packets, bpf_filter)
+    _cut.run(captures, output, where, settings, overwrite, jobs, as_json)
+
+
+@app.command()
+@guarded
 def train(
     captures: Captures,
     output: Annotated[Path, typer.Option("-o", "--output", help="The model file to write.")],

@@ -25,6 +25,7 @@ from sktraffic.packets._records import FileFacts, RecordBlock, capture_format
 from sktraffic.packets._sessions import PacketSessions, SessionTracker
 from sktraffic.packets._table import NO_TIME, PacketTable
 from sktraffic.packets._tunnels import TUNNELS
+from sktraffic.packets._write import RecordWriter
 
 __all__ = [
     "CAUSES",
@@ -46,6 +47,7 @@ __all__ = [
     "PacketSessions",
     "PacketTable",
     "RecordBlock",
+    "RecordWriter",
     "SessionBuilder",
     "SessionTracker",
     "address_text",

@@ -192,3 +192,34 @@ def test_features_and_labels_that_cannot_be(bench, cli, tmp_path, monkeypatch, o
     done = cli("extract", bench.seen, *options)
     assert done.exit_code == 1 and says in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_cut_writes_the_packets_of_chosen_sessions(bench, cli, tmp_path):
+    """As many packets as the chosen sessions have; a condition that is none is told."""
+    out = tmp_path / "dns.pcap"
+    done = cli("cut", bench.seen, "--where", "application == 'DNS'", "-o", out, "--json")
+    assert done.exit_code == 0, done.output
+    sessions = SessionExtractor().transform(bench.seen)
+    chosen = sessions[sessions["application"] == "DNS"]
+    document = json.loads(done.stdout)
+    assert document["sessions"] == len(chosen) > 0
+    assert document["packets"] == chosen["packet_count"].sum()
+    again = SessionExtractor().transform(out)
+    assert again["packet_count"].sum() == document["packets"]
+
+
+@pytest.mark.parametrize(
+    ("where", "says"),
+    [
+        ("colour == 'red'", "The columns are capture"),
+        ("duration >", "cannot be read"),
+        ("duration", "no condition"),
+        ("duration > 1e9", "None of the"),
+        ("__import__('os').getcwd() == ''", "cannot be read"),
+    ],
+)
+def test_conditions_that_choose_nothing_are_told(bench, cli, tmp_path, where, says):
+    """One line, exit code 1, no file."""
+    done = cli("cut", bench.unseen, "--where", where, "-o", tmp_path / "o.pcap")
+    assert done.exit_code == 1 and says in done.stderr
+    assert not list(tmp_path.iterdir())
