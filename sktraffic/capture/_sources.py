@@ -23,6 +23,7 @@ __all__ = ["LiveSource"]
 
 NAP = 0.05  # seconds between two looks
 WAITING = 4  # blocks, of some megabytes each, that may wait to be taken
+LAST = 2.0  # seconds at most in which a source that is told to stop gives what is there already
 # writers hand over in blocks: only after so long a silence has a file's time gone on
 GRACE = 5.0
 
@@ -60,10 +61,11 @@ class LiveSource:
         self.name = os.fspath(source)
         self.facts = FileFacts()
         self._stop_after = stop_after
-        self._stopped = threading.Event()
+        self._stopped, self._ending = threading.Event(), threading.Event()
+        self._deadline = None  # set with `_ending`
         self._closed = False
         self._heard = time.monotonic()
-        self._origin = _open(self.name, self._stopped, self._hear)
+        self._origin = _open(self.name, self._stopped, self._ending, self._hear)
         self._blocks = queue.Queue(WAITING)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -82,6 +84,8 @@ class LiveSource:
     def __next__(self):
         if self._closed:
             raise StopIteration
+        if self._deadline is not None and time.monotonic() > self._deadline:
+            self._stopped.set()
         try:
             block = self._blocks.get(timeout=NAP)
         except queue.Empty:
@@ -121,6 +125,11 @@ class LiveSource:
             return latest + int(max(0, silence) * 1e9)
         return max(time.time_ns(), latest)
 
+    def stop(self):
+        """End soon: give what is there already, and then no more."""
+        self._deadline = time.monotonic() + LAST
+        self._ending.set()
+
     def close(self):
         """End reading and free what is held; safe to call again."""
         self._closed = True
@@ -144,7 +153,11 @@ class LiveSource:
             yield from read_records(self._origin, self.facts)
             return
         while not self._stopped.is_set():
-            block = self._origin.read(NAP)
+            ending = self._ending.is_set()
+            # the kernel hands a block over when it is full, or some fifty milliseconds old
+            block = self._origin.read(4 * NAP if ending else NAP)
+            if block is None and ending:
+                return
             if block is not None:
                 self._hear()
                 self.facts.add(block)
@@ -162,10 +175,10 @@ def _nothing():
     return RecordBlock(none, none, none, none, none, b"")
 
 
-def _open(name, stopped, hear):
+def _open(name, stopped, ending, hear):
     """Open what a name means."""
     if name == "-":
-        return _Pipe(os.dup(sys.stdin.fileno()), name, stopped, hear)
+        return _Pipe(os.dup(sys.stdin.fileno()), name, stopped, ending, hear)
     if os.path.isdir(name):
         raise CaptureError(f"{name} is a folder; a stream reads one file, pipe or interface.")
     try:
@@ -176,8 +189,8 @@ def _open(name, stopped, hear):
         if stat.S_ISFIFO(kind):
             # at once, not when a writer comes
             descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK)
-            return _Pipe(descriptor, name, stopped, hear)
-        return _GrowingFile(name, stopped, hear)
+            return _Pipe(descriptor, name, stopped, ending, hear)
+        return _GrowingFile(name, stopped, ending, hear)
     except OSError as error:
         raise CaptureError(f"{name} cannot be opened: {error.strerror}.") from error
 
@@ -199,26 +212,29 @@ def _open_interface(name):
 class _Live(io.RawIOBase):
     """A file whose end is not the end: reading waits for more, until the source is stopped."""
 
-    def __init__(self, name, stopped, hear):
-        self.name, self._stopped, self._hear = name, stopped, hear
+    def __init__(self, name, stopped, ending, hear):
+        self.name, self._stopped, self._ending, self._hear = name, stopped, ending, hear
 
     def readable(self):
         return True
 
     def readinto(self, buffer):
         while not self._stopped.is_set():
+            ending = self._ending.is_set()
             count = self._take(buffer)
             if count is not None:
                 self._hear()
                 return count
+            if ending:
+                break
         return 0
 
 
 class _GrowingFile(_Live):
     """A capture that another program is writing; it may be empty so far."""
 
-    def __init__(self, name, stopped, hear):
-        super().__init__(name, stopped, hear)
+    def __init__(self, name, *events):
+        super().__init__(name, *events)
         self._file = open(name, "rb", buffering=0)
 
     def fileno(self):
@@ -254,8 +270,8 @@ class _GrowingFile(_Live):
 class _Pipe(_Live):
     """A pipe: its end is the end, but reading can be stopped."""
 
-    def __init__(self, descriptor, name, stopped, hear):
-        super().__init__(name, stopped, hear)
+    def __init__(self, descriptor, name, *events):
+        super().__init__(name, *events)
         self._descriptor = descriptor
 
     def fileno(self):

@@ -28,8 +28,8 @@ class SessionStream:
     Each item is a table of the sessions that were decided since the last: a session table with a
     column `closed`, False for sessions that go on but have shown `max_packets` packets (or more
     than their share, where too many packets wait). `close` ends the stream, as leaving a ``with``
-    block does; sessions that are still open are dropped then. When the source itself ends they are
-    given.
+    block does; sessions that are still open are dropped then. When the source itself ends, or is
+    ended by `stop`, they are given.
 
     Attributes
     ----------
@@ -84,6 +84,13 @@ class SessionStream:
 
     def __exit__(self, *error):
         self.close()
+
+    def stop(self):
+        """End the source: iterate on to get what is there already and the sessions still open.
+
+        May be called from another thread or a signal handler.
+        """
+        self._source.stop()
 
     def close(self):
         """End the stream and free what it holds; safe to call again."""

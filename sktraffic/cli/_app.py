@@ -311,6 +311,55 @@ def predict(
 
 @app.command()
 @guarded
+def stream(
+    model: ModelFile,
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            help="Interfaces (Linux, as root or with CAP_NET_RAW), captures that grow, named "
+            "pipes, or - for standard input.",
+            show_default=False,
+        ),
+    ],
+    decide_after: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Decide when a session has shown so many packets.",
+            show_default="when it ends",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            help="Write the decisions: .jsonl, .csv or .parquet. Without it, JSON lines on "
+            "standard output, or a rolling table if that is a terminal.",
+        ),
+    ] = None,
+    stop_after: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0, help="End after so many seconds of silence.", show_default="at Ctrl-C"
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a file that is there already.")
+    ] = False,
+    as_json: Json = False,
+):
+    """Classify live traffic as its sessions end, until Ctrl-C; then those still open, too.
+
+    At the end each source's sessions, packets and losses are told on standard error.
+    """
+    from sktraffic.cli import _stream
+
+    _stream.run(model, sources, decide_after, stop_after, output, overwrite, as_json)
+
+
+@app.command()
+@guarded
 def inspect(
     model: ModelFile,
     card: Annotated[

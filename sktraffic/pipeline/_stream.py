@@ -15,8 +15,13 @@ class DecisionStream:
 
     @property
     def dropped(self):
-        """Packets that the kernel could not keep, known after the end."""
+        """Packets that the kernel could not keep so far."""
         return self._tables.dropped
+
+    @property
+    def report(self):
+        """What became of every record, None before the end of the source; see `SessionStream`."""
+        return self._tables.report
 
     def __iter__(self):
         return self
@@ -34,6 +39,10 @@ class DecisionStream:
 
     def __exit__(self, *error):
         self.close()
+
+    def stop(self):
+        """End the source; the iterator goes on to give what is there and what is still open."""
+        self._tables.stop()
 
     def close(self):
         """End the stream; sessions that are still open are dropped."""

@@ -251,3 +251,42 @@ def test_what_cannot_be_streamed_is_said(tmp_path, fitted):
         SessionExtractor(key="host_pair").stream(text)
     with pytest.raises(ValueError, match="max_open is 0"):
         fitted.predict_stream(text, max_open=0)
+
+
+@pytest.mark.parametrize("kind", ["file", "pipe"])
+def test_stopping_loses_nothing(fitted, plain, tmp_path, kind):
+    """What is there already is read, and open sessions are decided on; then the stream ends."""
+    source = plain
+    if kind == "pipe":
+        source = tmp_path / "pipe"
+        os.mkfifo(source)
+        descriptor = os.open(source, os.O_RDWR | os.O_NONBLOCK)
+        os.set_blocking(descriptor, True)
+        writer = threading.Thread(target=os.write, args=(descriptor, plain.read_bytes()))
+    with fitted.predict_stream(source) as stream:
+        if kind == "pipe":
+            writer.start()
+            writer.join()
+            os.close(descriptor)
+        stream.stop()
+        rows = as_table(list(stream))
+        report = stream.report
+    expected = fitted.predict_sessions(plain)
+    assert rows["label"].tolist() == expected["label"].tolist()
+    assert report["sessions"] == len(expected)
+
+
+def test_stopping_an_interface_gives_what_the_kernel_has(captures, cache, plain):
+    """Frames that were sent before `stop` are in the sessions, also those still in the ring."""
+    clf = CaptureClassifier(
+        make_pipeline(ProtocolMatrix(), RandomForestClassifier(n_estimators=2, random_state=0)),
+        cache=cache,
+    ).fit(*captures)
+    expected = clf.predict_sessions(plain)
+    with virtual_pair() as (near, far), clf.predict_stream(far) as stream:
+        play(plain, near)
+        stream.stop()
+        rows = list(stream)
+        assert stream.dropped == 0
+        assert len(rows) == len(expected)
+        assert stream.report["records"] == sum(len(b) for b in read_records(plain, FileFacts()))
