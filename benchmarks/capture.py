@@ -30,7 +30,7 @@ from capture_files import merge, multiply, only_dns
 from sktraffic.datasets import lab_captures
 
 PREPARE = """
-import json, os, resource, sys, time, warnings
+import json, os, psutil, resource, sys, time, warnings
 warnings.simplefilter("ignore")
 small, path, cores, settings = sys.argv[1], sys.argv[2:-2], sys.argv[-2], json.loads(sys.argv[-1])
 os.sched_setaffinity(0, {int(core) for core in cores.split(",")})
@@ -53,7 +53,8 @@ def run(paths):
 CLOCK = """
 def spent():
     both = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(usage.ru_utime + usage.ru_stime for usage in both)
+    ended = sum(usage.ru_utime + usage.ru_stime for usage in both)
+    return ended + sum(sum(child.cpu_times()[:2]) for child in psutil.Process().children())
 run([small])
 before, began = spent(), time.perf_counter()
 count = run(path)

@@ -1,11 +1,13 @@
 """Heads of sessions, together in one capture for one run of NFStreamer, and what it answers."""
 
 from dataclasses import dataclass
-from itertools import chain
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from sktraffic.capture._heads import FILE_HEADER, HEAD, LANES, frame_heads, lanes
+from sktraffic.packets import binaries
 
 
 @dataclass
@@ -23,7 +25,7 @@ class Portion:
 
     owner: object
     columns: dict
-    frames: list
+    frames: pa.BinaryArray
 
 
 class Batch:
@@ -38,8 +40,10 @@ class Batch:
         Number in this batch -> owner, and number there.
     number : ndarray of shape (n_packets,), int64
         Session of each packet.
-    heads, packets : list of bytes of length n_packets
-        What stands before each packet in the file, and the packet.
+    heads : ndarray of shape (n_packets, HEAD), uint8
+        What stands before each packet in the file.
+    packets : pyarrow.BinaryArray of length n_packets
+        The packet.
     """
 
     def __init__(self, sessions, number, heads, packets):
@@ -54,11 +58,15 @@ class Batch:
     def write(self, path):
         """Write the file; its bytes are not kept."""
         (heads, packets), self._pieces = self._pieces, None
-        lengths = HEAD + np.fromiter(map(len, packets), np.int64, len(packets))
-        self._ends = np.concatenate([[len(FILE_HEADER)], len(FILE_HEADER) + np.cumsum(lengths)])
+        n = len(heads)
+        heads = pa.Array.from_buffers(pa.binary(HEAD), n, [None, pa.py_buffer(heads)])
+        records = pc.binary_join_element_wise(heads.cast(pa.binary()), packets, b"")
+        _, ends, content = records.buffers()
+        self._ends = np.frombuffer(ends, np.int32)[: n + 1] + np.int64(len(FILE_HEADER))
         self.path = path
-        pieces = chain.from_iterable(zip(heads, packets, strict=True))
-        path.write_bytes(FILE_HEADER + b"".join(pieces))
+        with open(path, "wb") as file:
+            file.write(FILE_HEADER)
+            file.write(memoryview(content)[: self._ends[-1] - len(FILE_HEADER)])
 
     def note(self, flows):
         """Take in answers. A session is mostly one flow; of several, the largest speaks for it."""
@@ -90,11 +98,10 @@ class Batch:
     def _alone(self, owner):
         sessions = {n: whose for n, whose in self._sessions.items() if whose[0] is owner}
         rows = np.flatnonzero(np.isin(self._number, list(sessions)))
-        data = self.path.read_bytes()
-        starts, ends = self._ends[rows].tolist(), self._ends[rows + 1].tolist()
-        heads = [data[a : a + HEAD] for a in starts]
-        packets = [data[a + HEAD : b] for a, b in zip(starts, ends, strict=True)]
-        return Batch(sessions, self._number[rows], heads, packets)
+        data = np.fromfile(self.path, np.uint8)
+        starts, ends = self._ends[rows], self._ends[rows + 1]
+        heads = data[starts[:, None] + np.arange(HEAD)]
+        return Batch(sessions, self._number[rows], heads, binaries(data, starts + HEAD, ends))
 
     def lose(self, why):
         """Give the sessions up."""
@@ -127,15 +134,17 @@ def make_batches(portions):
     if not sessions:
         return
     number, lane = np.concatenate(numbers), lanes(np.concatenate(ends))
-    heads, packets = [], []
-    for portion, part in zip(portions, numbers, strict=True):
-        heads += frame_heads(part, lane[part] % LANES, portion.columns, portion.frames)
-        packets += portion.frames
+    packets = pa.concat_arrays([portion.frames for portion in portions])
+    columns = {
+        name: np.concatenate([portion.columns[name] for portion in portions])
+        for name in ("time", "size", "version")
+    }
+    captured = pc.binary_length(packets).to_numpy().astype(np.int64)
+    heads = frame_heads(number, lane[number] % LANES, columns, captured)
     if lane.max() < LANES:
         yield Batch(sessions, number, heads, packets)
         return
     for turn in range(int(lane.max()) // LANES + 1):
         rows = np.flatnonzero(lane[number] // LANES == turn)
         chosen = {n: sessions[n] for n in np.unique(number[rows]).tolist()}
-        pieces = ([pieces[i] for i in rows.tolist()] for pieces in (heads, packets))
-        yield Batch(chosen, number[rows], *pieces)
+        yield Batch(chosen, number[rows], heads[rows], packets.take(rows))

@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from sktraffic._compat import Interval, StrOptions, _fit_context
 from sktraffic.capture._errors import CaptureWarning
-from sktraffic.capture._naming import POOL
+from sktraffic.capture._naming import KEPT, POOL
 from sktraffic.capture._parts import check_parts, part_name
 from sktraffic.capture._paths import capture_paths
 from sktraffic.capture._progress import track
@@ -420,7 +420,7 @@ class SessionExtractor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         try:
             yield from track(parallel(calls), total=len(files), show=self.progress)
         finally:
-            POOL.close()
+            POOL.close(keep=KEPT)
 
     def _report(self, reports):
         """Put the captures' reports together, and warn of what a user should know."""

@@ -1,8 +1,9 @@
 """The first packets of sessions, kept until there are enough and written as captures for nDPI."""
 
 import numpy as np
+import pyarrow as pa
 
-from sktraffic.packets import NO_TIME, TCP, UDP
+from sktraffic.packets import NO_TIME, TCP, UDP, binaries
 
 # identifiers of a VLAN tag
 LANES = 4096
@@ -25,11 +26,12 @@ class Heads:
     def __init__(self, n_packets):
         self._n_packets = n_packets
         self._columns, self._whole = [], []
-        self.frames = []  # bytes of each packet held, from the IP header on
+        self._frames = []  # bytes of each packet held, from the IP header on
+        self._held = 0
         self.size = 0  # bytes of all packets held
 
     def __len__(self):
-        return len(self.frames)
+        return self._held
 
     def add(self, packets, session, place):
         """Copy what belongs to heads.
@@ -51,19 +53,23 @@ class Heads:
         if not len(rows):
             return rows
         taken = packets.take(rows)
-        frames = _packet_bytes(taken)
-        self.frames += frames
-        self.size += sum(map(len, frames))
-        self._columns.append(
+        self._hold(
             {
                 "session": session[rows],
                 "time": taken.time,
                 "size": taken.size,
                 "version": taken.version,
                 "ends": _ends(taken),
-            }
+            },
+            _packet_bytes(taken),
         )
         return session[rows]
+
+    def _hold(self, columns, frames):
+        self._columns.append(columns)
+        self._frames.append(frames)
+        self._held += len(frames)
+        self.size += frames.nbytes - 4 * len(frames)
 
     def end(self, sessions):
         """Say that sessions have ended."""
@@ -78,38 +84,35 @@ class Heads:
         columns : dict of ndarray of shape (n_packets,)
             `session`, `time`, `size` and `version`; `ends`, shape (n_packets, 6), is equal in
             packets that nfstream takes for the same flow.
-        frames : list of bytes
+        frames : pyarrow.BinaryArray of length n_packets
             From the IP header on.
         """
-        if not self.frames:
-            return None, []
         columns = {
             name: np.concatenate([part[name] for part in self._columns])
-            for name in self._columns[0]
+            for name in (self._columns[0] if self._columns else ())
         }
+        frames = pa.concat_arrays(self._frames) if self._frames else pa.array([], pa.binary())
         whole = np.concatenate(self._whole) if self._whole else np.zeros(0, np.int64)
-        gone = np.isin(columns["session"], whole) | everything
-        self._whole = []
-        self._columns = [{name: values[~gone] for name, values in columns.items()}]
-        frames, self.frames = self.frames, []
-        taken = [frames[i] for i in np.flatnonzero(gone)]
-        self.frames = [frames[i] for i in np.flatnonzero(~gone)]
-        self.size -= sum(map(len, taken))
-        return {name: values[gone] for name, values in columns.items()}, taken
+        self._columns, self._frames, self._whole, self._held, self.size = [], [], [], 0, 0
+        if everything or not columns:
+            return columns, frames
+        gone = np.isin(columns["session"], whole)
+        if not gone.all():
+            self._hold({name: v[~gone] for name, v in columns.items()}, frames.filter(~gone))
+        return {name: values[gone] for name, values in columns.items()}, frames.filter(gone)
 
 
 def _packet_bytes(packets):
     """Copy each packet's captured bytes, its empty length field (offload) filled in."""
-    data = memoryview(packets.data)
-    at, stop = packets.at.tolist(), packets.stop.tolist()
-    frames = [bytes(data[a:b]) for a, b in zip(at, stop, strict=True)]
-    field = np.where(packets.version == 4, 2, 4)  # place of the length field in the IP header
-    told = packets.data[packets.at + field] | packets.data[packets.at + field + 1]
-    for i in np.flatnonzero((told == 0) & (packets.size <= 0xFFFF)).tolist():
-        length = int(packets.size[i]) - (0 if packets.version[i] == 4 else 40)
-        k = int(field[i])
-        frames[i] = frames[i][:k] + length.to_bytes(2) + frames[i][k + 2 :]
-    return frames
+    data, at = packets.data, packets.at
+    four = packets.version == 4
+    field = at + np.where(four, 2, 4)  # place of the length field in the IP header
+    empty = ((data[field] | data[field + 1]) == 0) & (packets.size <= 0xFFFF)
+    if empty.any():
+        data = data.copy()
+        length = packets.size[empty] - np.where(four[empty], 0, 40)
+        data[field[empty]], data[field[empty] + 1] = length >> 8, length & 0xFF
+    return binaries(data, at, packets.stop)
 
 
 def _ends(packets):
@@ -154,28 +157,29 @@ def lanes(ends):
     return lane
 
 
-def frame_heads(number, lane, columns, packets):
+def frame_heads(number, lane, columns, captured):
     """Return what stands before each packet in a capture: its record's header and Ethernet's.
 
     Parameters
     ----------
     number, lane : ndarray of shape (n_packets,), int64
         What both MAC addresses and the VLAN tag say.
-    columns, packets
-        As :meth:`Heads.take` returns them.
+    columns : dict
+        As :meth:`Heads.take` returns it.
+    captured : ndarray of shape (n_packets,), int64
+        Bytes of each packet.
 
     Returns
     -------
-    list of bytes, each `HEAD` long
+    ndarray of shape (n_packets, HEAD), uint8
     """
-    n = len(packets)
+    n = len(captured)
     time = np.where(columns["time"] == NO_TIME, 0, columns["time"])
     seconds, fraction = np.divmod(np.clip(time, 0, 2**32 * 10**9 - 1), 10**9)
-    captured = np.fromiter(map(len, packets), np.int64, n) + FRAME_HEADER
+    captured = captured + FRAME_HEADER
     wire = np.maximum(captured, columns["size"] + FRAME_HEADER)
     record = np.column_stack([seconds, fraction, captured, wire]).astype("<u4")
     address = number.astype(">u8").view(np.uint8).reshape(n, 8)[:, 2:]
     kind = np.where(columns["version"] == 4, 0x0800, 0x86DD)
     tag = np.column_stack([np.full(n, 0x8100), lane, kind]).astype(">u2")
-    head = np.hstack([record.view(np.uint8), address, address, tag.view(np.uint8)]).tobytes()
-    return [head[i : i + HEAD] for i in range(0, HEAD * n, HEAD)]
+    return np.hstack([record.view(np.uint8), address, address, tag.view(np.uint8)])

@@ -16,8 +16,9 @@ from sktraffic.sessions import LABELS
 
 # A run of NFStreamer costs some 0.06 s whatever it reads, and what nDPI learns from one session
 # about another (which address is whose, say) holds within a run. So a capture's heads go out in
-# few portions: the first early, for nfstream to work beside the reader, each next twice as large.
-FIRST_PORTION, LARGEST_PORTION = 10_000, 40_000  # packets
+# few portions: the first early, for nfstream to work beside the reader, the next ones larger; and
+# the last ones alike, for two processes to end at the same time.
+FIRST_PORTION, LARGEST_PORTION = 10_000, 20_000  # packets
 PORTION_BYTES = 32 << 20
 MOST_PROCESSES = 2  # of one labeller
 MOST_BATCHES = 4  # on their way to nfstream
@@ -256,5 +257,28 @@ class CaptureLabels:
 
     def _put(self, everything):
         columns, frames = self._heads.take(everything)
-        if frames:
-            self._labeller.put(Portion(self, columns, frames))
+        if not len(frames):
+            return
+        for rows in _shares(columns["session"], LARGEST_PORTION):
+            share = {name: values[rows] for name, values in columns.items()}
+            self._labeller.put(Portion(self, share, frames.take(rows)))
+
+
+def _shares(session, most):
+    """Divide packets of sessions into shares of about equal size, each session in one of them.
+
+    Parameters
+    ----------
+    session : ndarray of shape (n_packets,), int64
+    most : int
+        Packets of a share, about.
+
+    Returns
+    -------
+    list of ndarray of int64
+        Packets of each share, in their order.
+    """
+    n = -(-len(session) // most)
+    _, number, counts = np.unique(session, return_inverse=True, return_counts=True)
+    share = (n * (np.cumsum(counts) - counts) // len(session))[number]
+    return [rows for i in range(n) if len(rows := np.flatnonzero(share == i))]

@@ -14,6 +14,7 @@ SCRIPT = Path(__file__).with_name("_nfstream.py")
 # the longest that an answer may take: seconds for any, and more for each packet; some fifty times
 # what nfstream needs
 PATIENCE, PATIENCE_PER_PACKET = 60, 1e-3
+KEPT = 2  # processes that stay for captures read later
 
 
 class NamingError(RuntimeError):
@@ -87,6 +88,11 @@ class NamingProcess:
         said = f"; it said last: {self._said[-1]}" if self._said else ""
         return f"nfstream's process ended with {how}{said}"
 
+    @property
+    def runs(self):
+        """Whether the process is there to be asked."""
+        return self._process.poll() is None
+
     def close(self):
         """End the process."""
         self._process.kill()
@@ -111,18 +117,24 @@ class NamingPool:
         with self._lock:
             if self._owner != os.getpid():  # a forked copy must not talk to its parent's child
                 self._inherited, self._idle, self._owner = self._idle, [], os.getpid()
-            idle = self._idle.pop() if self._idle else None
-        return idle or NamingProcess()
+            while self._idle:
+                process = self._idle.pop()
+                if process.runs:
+                    return process
+                process.close()  # killed meanwhile, say
+        return NamingProcess()
 
     def give_back(self, process):
         """Keep a process that owes no answer for the next capture."""
         with self._lock:
             self._idle.append(process)
 
-    def close(self):
-        """End all idle processes."""
+    def close(self, keep=0):
+        """End idle processes, but for so many."""
         with self._lock:
-            idle, self._idle = (self._idle if self._owner == os.getpid() else []), []
+            if self._owner != os.getpid():
+                return
+            self._idle, idle = self._idle[:keep], self._idle[keep:]
         for process in idle:
             process.close()
 

@@ -14,7 +14,7 @@ from sktraffic.capture._batches import Portion, make_batches
 from sktraffic.capture._heads import FILE_HEADER, LANES, Heads
 from sktraffic.capture._labels import Labeller
 from sktraffic.packets import PacketTable, parse_headers, read_packets
-from sktraffic.sessions import LABELS
+from sktraffic.sessions import LABELS, to_arrow
 from tests.messages._build import ip4, ip6, tcp4, udp, udp4
 
 
@@ -88,6 +88,7 @@ def script(monkeypatch, tmp_path, text):
     path = tmp_path / "child.py"
     path.write_text(text)
     monkeypatch.setattr(_naming, "SCRIPT", path)
+    _naming.POOL.close()  # not one that is kept from an earlier call
 
 
 def test_sessions_of_one_five_tuple_keep_their_own_names():
@@ -136,7 +137,7 @@ def test_no_more_than_the_first_packets_are_shown():
     heads = Heads(1)
     heads.add(table(packets), np.array([0, 0]), np.array([0, 1]))
     columns, frames = heads.take()
-    assert frames == packets[:1]
+    assert frames.to_pylist() == packets[:1]
     assert columns["session"].tolist() == [0]
 
 
@@ -146,12 +147,12 @@ def test_heads_wait_until_they_are_whole():
     heads = Heads(2)
     heads.add(table(packets), np.array([0, 1, 0, 2, 0]), np.array([0, 0, 1, 0, 2]))
     columns, frames = heads.take()
-    assert (columns["session"].tolist(), frames) == ([0, 0], [packets[0], packets[2]])
+    assert (columns["session"].tolist(), frames.to_pylist()) == ([0, 0], [packets[0], packets[2]])
     heads.end([2])
     columns, frames = heads.take()
-    assert (columns["session"].tolist(), frames) == ([2], [packets[3]])
+    assert (columns["session"].tolist(), frames.to_pylist()) == ([2], [packets[3]])
     assert (len(heads), heads.size) == (1, len(packets[1]))
-    assert heads.take(everything=True)[1] == [packets[1]]
+    assert heads.take(everything=True)[1].to_pylist() == [packets[1]]
     assert (len(heads), heads.size) == (0, 0)
 
 
@@ -163,7 +164,7 @@ def test_an_empty_length_is_filled_in(make, field):
     empty[field] = b"\0\0"
     heads = Heads(20)
     heads.add(table([bytes(empty)]), np.array([0]), np.array([0]))
-    assert heads.take(everything=True)[1] == [packet]
+    assert heads.take(everything=True)[1].to_pylist() == [packet]
 
 
 def test_a_batch_is_a_capture_of_the_same_packets(tmp_path):
@@ -245,21 +246,49 @@ def test_a_program_that_keeps_failing_is_left_alone(fresh, monkeypatch, tmp_path
 
 def test_a_crash_at_work_is_noticed_at_once(fresh):
     """A signal in the middle of a batch, as a fault in a native library gives one."""
-    packets = table([udp4(question("x.example"), ports=(1 + i, 53)) for i in range(30_000)])
+    count = _labels.LARGEST_PORTION  # one batch
+    packets = table([udp4(question("x.example"), ports=(1 + i, 53)) for i in range(count)])
     with Labeller(20) as labeller:
         labels = labeller.capture()
-        labels.add(packets, np.arange(30_000), np.zeros(30_000, np.int64))
+        labels.add(packets, np.arange(count), np.zeros(count, np.int64))
         labels.finish()
         labeller.send()
         child = psutil.Process(labeller._workers[0].process._process.pid)
         began = time.monotonic()
-        while child.cpu_times().user < 0.5 and time.monotonic() - began < 30:
+        while child.cpu_times().user < 0.3 and time.monotonic() - began < 30:
             time.sleep(0.01)
         child.send_signal(signal.SIGSEGV)
-        labels.take(np.arange(30_000))
-        assert labels.lost == 30_000
+        labels.take(np.arange(count))
+        assert labels.lost == count
         assert labeller.errors == ["nfstream's process ended with signal 11"]
     assert time.monotonic() - began < 40
+
+
+def test_a_process_stays_for_the_next_call(small_capture):
+    """The extractor keeps it, and takes another where it was killed meanwhile."""
+    extractor = SessionExtractor()
+    first = extractor.transform(small_capture)
+    (*_, kept) = _naming.POOL._idle
+    again = extractor.transform(small_capture)
+    assert _naming.POOL._idle[-1] is kept
+    for process in _naming.POOL._idle:
+        process._process.kill()
+        process._process.wait()
+    last = extractor.transform(small_capture)
+    assert kept not in _naming.POOL._idle
+    assert to_arrow(first).equals(to_arrow(again))
+    assert to_arrow(first).equals(to_arrow(last))
+    assert first["application"].notna().all()
+
+
+@pytest.mark.parametrize("most", [1, 3, 4, 100])
+def test_shares_divide_packets_but_no_session(most):
+    """Every packet is in one share, with all of its session; shares are alike in size."""
+    session = np.array([5, 1, 5, 2, 1, 9, 9, 2, 7, 5])
+    shares = _labels._shares(session, most)
+    assert sorted(np.concatenate(shares).tolist()) == list(range(10))
+    assert sum(len(set(session[rows])) for rows in shares) == len(set(session))
+    assert max(map(len, shares)) <= most + 3  # the largest session has three
 
 
 def test_the_child_forks_nothing_and_keeps_its_affinity(fresh, small_capture):
