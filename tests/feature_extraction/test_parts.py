@@ -1,5 +1,8 @@
 """to_features: the parts of a folder through a transformer, equal to the table at once."""
 
+import contextlib
+
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -107,3 +110,42 @@ def test_estimators_learn_from_batches(parts, transformer, tmp_path):
         seen += len(batch)
     assert seen == len(pd.concat([read_sessions(path) for path in parts.rglob("*.parquet")]))
     assert set(model.predict(transformer.transform(read_sessions(parts)))) <= set(model.classes_)
+
+
+@contextlib.contextmanager
+def dask_workers():
+    """Have joblib's work done by two dask processes."""
+    distributed = pytest.importorskip("distributed", reason="needs the extra dask")
+    cluster = distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+    )
+    with cluster, distributed.Client(cluster), joblib.parallel_config(backend="dask"):
+        yield
+
+
+@contextlib.contextmanager
+def ray_workers():
+    """Have joblib's work done by two Ray processes, through Ray's own backend."""
+    ray = pytest.importorskip("ray", reason="there is no Ray for this Python")
+    from ray.util.joblib import register_ray
+
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
+    try:
+        register_ray()
+        with joblib.parallel_config(backend="ray", n_jobs=2):
+            yield
+    finally:
+        ray.shutdown()
+
+
+@pytest.mark.filterwarnings("default")  # of the clusters' own code
+@pytest.mark.parametrize("workers", [dask_workers, ray_workers])
+def test_clusters_make_the_same_parts(parts, transformer, tmp_path, workers):
+    """Paths travel to the workers of a dask cluster and of Ray; what comes is the same."""
+    here = to_features(parts, transformer, tmp_path / "here")
+    with workers():
+        there = to_features(parts, transformer, tmp_path / "there")
+    pd.testing.assert_frame_equal(here, there)
+    pd.testing.assert_frame_equal(
+        read_sessions(tmp_path / "here"), read_sessions(tmp_path / "there")
+    )
