@@ -46,8 +46,8 @@ class SessionExtractor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
     was seen, kept in the pieces that a timeout leaves, and else the first sender.
 
     nDPI runs inside nfstream, in a process of its own that is given the first packets of each
-    session. If that fails, sessions go without `application`, `category`, `sni` and fingerprints,
-    and a warning says so.
+    session, and stays for a minute for captures read later. If that fails, sessions go without
+    `application`, `category`, `sni` and fingerprints, and a warning says so.
 
     Parameters
     ----------

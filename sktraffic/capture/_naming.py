@@ -14,7 +14,8 @@ SCRIPT = Path(__file__).with_name("_nfstream.py")
 # the longest that an answer may take: seconds for any, and more for each packet; some fifty times
 # what nfstream needs
 PATIENCE, PATIENCE_PER_PACKET = 60, 1e-3
-KEPT = 2  # processes that stay for captures read later
+# processes that stay for captures read later, and for how many seconds
+KEPT, IDLE = 2, 60
 
 
 class NamingError(RuntimeError):
@@ -111,12 +112,14 @@ class NamingPool:
         self._idle, self._inherited = [], []
         self._lock = threading.Lock()
         self._owner = os.getpid()
+        self._timer = None
 
     def take(self):
         """Return an idle process, or a new one."""
         with self._lock:
             if self._owner != os.getpid():  # a forked copy must not talk to its parent's child
                 self._inherited, self._idle, self._owner = self._idle, [], os.getpid()
+                self._timer = None
             while self._idle:
                 process = self._idle.pop()
                 if process.runs:
@@ -128,6 +131,11 @@ class NamingPool:
         """Keep a process that owes no answer for the next capture."""
         with self._lock:
             self._idle.append(process)
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = threading.Timer(IDLE, self.close)
+            self._timer.daemon = True
+            self._timer.start()
 
     def close(self, keep=0):
         """End idle processes, but for so many."""
@@ -135,8 +143,12 @@ class NamingPool:
             if self._owner != os.getpid():
                 return
             self._idle, idle = self._idle[:keep], self._idle[keep:]
+            timer, self._timer = (None, self._timer) if self._idle else (self._timer, None)
         for process in idle:
             process.close()
+        if timer is not None and timer is not threading.current_thread():
+            timer.cancel()
+            timer.join()
 
 
 POOL = NamingPool()

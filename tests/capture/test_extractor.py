@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 import warnings
 
 import joblib
@@ -16,6 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from sktraffic.capture import CaptureError, CaptureWarning, SessionExtractor
+from sktraffic.capture._naming import POOL
 from sktraffic.ragged import ragged, segment_sum
 from sktraffic.sessions import SCHEMA, first_packets, to_arrow
 
@@ -313,13 +315,19 @@ def test_jobs_do_not_change_the_table(traffic_data):
 
 
 def test_the_caller_is_left_alone(small_capture, tmp_path, monkeypatch):
-    """Affinity, directory, signals, threads, children and the list of paths stay as they were."""
+    """Affinity, directory, signals and paths stay; threads and children end after a while."""
+    monkeypatch.setattr("sktraffic.capture._naming.IDLE", 0.2)
+    POOL.close()
     monkeypatch.chdir(tmp_path)
     paths = [str(small_capture)]
     process = psutil.Process()
     handler = signal.getsignal(signal.SIGINT)
     before = (process.cpu_affinity(), os.getcwd(), threading.active_count(), sorted(os.listdir()))
     SessionExtractor().transform(paths)
+    patience = time.monotonic() + 30
+    while POOL._idle or threading.active_count() > before[2]:
+        assert time.monotonic() < patience
+        time.sleep(0.05)
     after = (process.cpu_affinity(), os.getcwd(), threading.active_count(), sorted(os.listdir()))
     assert after == before
     assert paths == [str(small_capture)]

@@ -15,6 +15,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.pipeline import make_pipeline
 
 from sktraffic.capture import CaptureError, SessionExtractor
+from sktraffic.capture._naming import POOL
 from sktraffic.feature_extraction import ProtocolMatrix
 from sktraffic.packets import FileFacts, read_records
 from sktraffic.pipeline import CaptureClassifier
@@ -224,6 +225,7 @@ def test_memory_is_bounded(tmp_path):
 
 def test_a_stream_cleans_up_behind_itself(plain):
     """Leaving early ends its thread and its process."""
+    POOL.close()  # what is kept for captures read later
     before = threading.active_count()
     with SessionExtractor().stream(plain) as stream:
         assert threading.active_count() > before
