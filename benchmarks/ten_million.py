@@ -64,7 +64,9 @@ def main():
     classes = np.unique(lab.target)
     seen, unseen = split(features)
     timed("learned", args.sessions, learn, clf, seen, names, classes)
-    print(f"macro-F1 on {len(unseen)} parts of sessions drawn anew: {score(clf, unseen, names):.3f}")
+    print(
+        f"macro-F1 on {len(unseen)} parts of sessions drawn anew: {score(clf, unseen, names):.3f}"
+    )
 
 
 def write(X, y, folder, n_sessions):

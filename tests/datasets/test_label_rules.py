@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sktraffic.datasets import label_sessions, load_lab_sessions, read_label_rules
+from sktraffic.capture import SessionExtractor
+from sktraffic.datasets import label_sessions, load_captures, load_lab_sessions, read_label_rules
+from tests.capture.craft import Craft
 
 
 def sessions():
@@ -152,3 +154,52 @@ def test_rules_on_recorded_captures():
     dns = (X["protocol"] == 17) & ((X["src_port"] == 53) | (X["dst_port"] == 53))
     assert (labels == "dns").sum() == dns.sum() > 0
     assert report["labelled"].sum() == len(X)
+
+
+# the schedule that the authors of CIC-IDS2017 publish (times of New Brunswick in summer, UTC-3);
+# attackers come through the firewall's 172.16.0.1
+CIC_IDS_2017 = """label,src_ip,dst_ip,dst_port,protocol,start,end,either_direction
+FTP-Patator,172.16.0.1,192.168.10.50,21,tcp,2017-07-04 09:20-03:00,2017-07-04 10:21-03:00,yes
+SSH-Patator,172.16.0.1,192.168.10.50,22,tcp,2017-07-04 14:00-03:00,2017-07-04 15:01-03:00,yes
+DoS slowloris,172.16.0.1,192.168.10.50,80,tcp,2017-07-05 09:47-03:00,2017-07-05 10:11-03:00,yes
+DoS Hulk,172.16.0.1,192.168.10.50,80,tcp,2017-07-05 10:43-03:00,2017-07-05 11:01-03:00,yes
+Heartbleed,172.16.0.1,192.168.10.51,444,tcp,2017-07-05 15:12-03:00,2017-07-05 15:33-03:00,yes
+DDoS,172.16.0.1,192.168.10.50,80,tcp,2017-07-07 15:56-03:00,2017-07-07 16:17-03:00,yes
+BENIGN,,,,,,,
+"""
+
+
+def test_a_public_sets_own_rules_on_a_capture(tmp_path):
+    """CIC-IDS2017's schedule: each attack in its hours alone, the rest benign, all counted."""
+    craft = Craft()
+    attacker, victim = "172.16.0.1", "192.168.10.50"
+    sent = [
+        ("2017-07-04 09:19:59", attacker, victim, 21, "BENIGN"),
+        *[(f"2017-07-04 09:{m}:00", attacker, victim, 21, "FTP-Patator") for m in (20, 40, 59)],
+        ("2017-07-04 09:30:00", victim, attacker, 4000, "BENIGN"),
+        ("2017-07-04 14:30:00", attacker, victim, 22, "SSH-Patator"),
+        ("2017-07-04 14:30:00", "192.168.10.9", victim, 22, "BENIGN"),
+        ("2017-07-05 10:00:00", attacker, victim, 80, "DoS slowloris"),
+        ("2017-07-05 10:50:00", attacker, victim, 80, "DoS Hulk"),
+        ("2017-07-05 15:20:00", attacker, "192.168.10.51", 444, "Heartbleed"),
+        ("2017-07-05 15:20:00", attacker, victim, 444, "BENIGN"),
+        ("2017-07-07 16:00:00", attacker, victim, 80, "DDoS"),
+        ("2017-07-07 16:20:00", attacker, victim, 80, "BENIGN"),
+    ]
+    frames = []
+    for number, (moment, src, dst, port, _) in enumerate(sent):
+        seconds = pd.Timestamp(f"{moment}-03:00").timestamp()
+        packet = bytearray(craft.udp(bytes(12), src, dst, 40_000 + number, port))
+        packet[9] = 6  # TCP, without flags
+        frames.append((int(seconds), 0, craft.ethernet(bytes(packet))))
+    (tmp_path / "week.pcap").write_bytes(craft.pcap(sorted(frames)))
+    (tmp_path / "rules.csv").write_text(CIC_IDS_2017, "utf-8")
+    found = load_captures(
+        tmp_path / "week.pcap", tmp_path / "rules.csv",
+        extractor=SessionExtractor(n_dissections=0),
+    )  # fmt: skip
+    wanted = {40_000 + number: row[-1] for number, row in enumerate(sent)}
+    ports = found.data["src_port"].to_numpy(int)
+    assert dict(zip(ports, found.target.tolist(), strict=True)) == wanted
+    assert found.label_report["labelled"].tolist() == [3, 1, 1, 1, 1, 1, 5, 0]
+    assert found.label_report["labelled"].sum() == len(sent)

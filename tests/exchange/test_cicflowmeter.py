@@ -5,11 +5,16 @@ import os
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.metrics import f1_score
+from sklearn.model_selection import cross_val_predict
 
 from sktraffic.exchange import TableWarning, read_cicflowmeter
 from sktraffic.exchange._cic_names import FEATURES, canonical_names
+from sktraffic.model_selection import CaptureKFold
 
 DATA = os.environ.get("SKTRAFFIC_DATA")
 OF_2017 = (
@@ -196,3 +201,18 @@ def test_published_tables_are_read_without_a_hand():
     assert (len(tables), len(whole), rates) == (80, 36_130, 2)
     assert whole["start"].notna().all()
     assert sum(name in FEATURES for name in whole) == 76
+
+
+@pytest.mark.skipif(DATA is None, reason="SKTRAFFIC_DATA is not set: no published tables")
+def test_a_forest_learns_from_published_tables():
+    """VPN or not, by the names of the tables, whole captures held out: better than the majority."""
+    paths = sorted(Path(DATA, "iscx_vpn2016", "cicflow_per_capture").glob("*.csv"))
+    tables = [read_cicflowmeter(path, on_mend="ignore") for path in paths]
+    groups = np.repeat(np.arange(len(tables)), [len(table) for table in tables])
+    y = np.asarray([path.name.startswith("vpn") for path in paths])[groups]
+    X = pd.concat(tables, ignore_index=True)
+    values = X[[name for name in FEATURES if name in X]].astype(float)
+    forest = RandomForestClassifier(n_estimators=30, min_samples_leaf=3, n_jobs=2, random_state=0)
+    told = cross_val_predict(forest, values, y, groups=groups, cv=CaptureKFold(4))
+    majority = f1_score(y, np.zeros_like(y), average="macro")
+    assert f1_score(y, told, average="macro") > majority + 0.1
