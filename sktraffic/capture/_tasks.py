@@ -16,7 +16,7 @@ from sktraffic.capture._report import REPORT_COLUMNS, note_labels
 __all__ = ["extract", "extract_to_parts", "portions"]
 
 # captures are read together up to so many, and so many bytes
-MOST_CAPTURES, MOST_BYTES = 128, 32 << 20
+MOST_CAPTURES, MOST_BYTES = 512, 32 << 20
 
 
 def portions(files, n_workers):
