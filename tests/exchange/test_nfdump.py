@@ -1,10 +1,15 @@
 """read_nfdump: old and new columns, the summary at the end, ICMP in the port."""
 
+import lzma
+import shutil
+import subprocess
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from sktraffic.capture import SessionExtractor
+from sktraffic.datasets import lab_captures
 from sktraffic.exchange import TableWarning, read_nfdump
 
 OLD = "ts,te,td,sa,da,sp,dp,pr,flg,fwd,stos,ipkt,ibyt,opkt,obyt,in,out,sas,das"
@@ -74,3 +79,30 @@ def test_mending_can_be_refused(tmp_path):
     """on_mend='raise' refuses the summary."""
     with pytest.raises(ValueError, match="summary"):
         read_nfdump(write(tmp_path, f"{OLD}\n{ROW}\n{SUMMARY}"), on_mend="raise")
+
+
+@pytest.mark.skipif(shutil.which("nfpcapd") is None, reason="nfdump is not installed")
+@pytest.mark.parametrize("option", [[], ["-b"]])
+def test_a_run_of_nfdump(tmp_path, option):
+    """Packets and bytes of a bundled capture, through nfpcapd and nfdump, by five-tuple."""
+    path, flows, out = tmp_path / "run.pcap", tmp_path / "flows", tmp_path / "out.csv"
+    with lzma.open(lab_captures()[0][3]) as file:
+        path.write_bytes(file.read())
+    flows.mkdir()
+    subprocess.run(["nfpcapd", "-r", path, "-l", flows], check=True, capture_output=True)
+    with open(out, "wb") as file:
+        subprocess.run(["nfdump", "-R", flows, "-o", "csv", *option], check=True, stdout=file)
+    found = read_nfdump(out, on_mend="ignore")
+    wanted = SessionExtractor(n_dissections=0, messages=False).transform(path)
+
+    def by_ends(X):
+        """Add up both directions of each pair of ends."""
+        sums = {}
+        for row in X.to_dict("records"):
+            ends = frozenset([(row["src_ip"], row["src_port"]), (row["dst_ip"], row["dst_port"])])
+            key = (ends if row["protocol"] in (6, 17) else row["protocol"], row["protocol"])
+            packets, size = sums.get(key, (0, 0))
+            sums[key] = packets + row["packet_count"], size + row["total_bytes"]
+        return sums
+
+    assert by_ends(found) == by_ends(wanted)
