@@ -7,6 +7,7 @@ that hold something per packet are Arrow lists. Cross-validation slices it, Parq
 This module is the only place that names the columns, their types and their units.
 """
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -245,7 +246,7 @@ def read_sessions(path, columns=None, *, filters=None):
     FileNotFoundError
         If there is nothing at `path`, or a folder holds no part.
     ValueError
-        If a column is in no part.
+        If a column is in no part, or a file is no whole Parquet file.
 
     See Also
     --------
@@ -266,8 +267,9 @@ def read_sessions(path, columns=None, *, filters=None):
     [[9.0, 'chat'], [9.0, 'mail']]
     """
     dataset = _dataset(path)
-    table = dataset.to_table(columns=_wanted(dataset, columns, path), filter=_expression(filters))
-    return from_arrow(table.unify_dictionaries())
+    wanted, wished = _wanted(dataset, columns, path), _expression(filters)
+    with _reading(path):
+        return from_arrow(dataset.to_table(columns=wanted, filter=wished).unify_dictionaries())
 
 
 def iter_sessions(path, batch_size=10_000, *, columns=None, filters=None):
@@ -311,7 +313,7 @@ def iter_sessions(path, batch_size=10_000, *, columns=None, filters=None):
         batch_size=batch_size, batch_readahead=1, fragment_readahead=1,
     )  # fmt: skip
     waiting, n_rows = [], 0
-    for batch in scanned:
+    for batch in _batches(scanned, path):
         while batch.num_rows:
             part = batch.slice(0, batch_size - n_rows)
             batch = batch.slice(part.num_rows)
@@ -360,15 +362,35 @@ def session_parts(path):
     return parts
 
 
+@contextlib.contextmanager
+def _reading(path):
+    """Let errors of Arrow name the file, and what to do."""
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(
+            f"{path} cannot be read as a session table: {error} Get a whole copy of it, or extract "
+            "its captures again."
+        ) from error
+
+
+def _batches(scanned, path):
+    with _reading(path):
+        yield from scanned
+
+
 def _dataset(path):
     """Arrow's view of a file or folder: one schema over all parts, hive folders as columns."""
     # here and not above: a table in memory needs none of it
     import pyarrow.dataset as ds
 
     parts = session_parts(path)
-    schema = pa.unify_schemas(
-        [pq.read_schema(part).remove_metadata() for part in parts], promote_options="permissive"
-    )
+    schemas = []
+    for part in parts:
+        with _reading(part):
+            schemas.append(pq.read_schema(part).remove_metadata())
+    with _reading(path):
+        schema = pa.unify_schemas(schemas, promote_options="permissive")
     base = Path(path) if Path(path).is_dir() else Path(path).parent
     hive = ds.HivePartitioning.discover()
     found = ds.dataset([os.fspath(part) for part in parts], format="parquet", partitioning=hive,

@@ -79,10 +79,11 @@ class SessionReader:
         if self._held is not None:
             table = PacketTable.concatenate([self._held, table]) if len(table) else self._held
             self._held = None
+        following = None
         if self.tracker.clock.waits(table.time):
-            self._held = _last(table)
+            self._held, following = _last(table), int(table.time[-1])
             table = table.take(slice(None, -1))
-        self._track(table)
+        self._track(table, following)
 
     def _filtered(self, table):
         if self._filter is None or not len(table):
@@ -103,10 +104,10 @@ class SessionReader:
         self.duplicates += count
         return table.take(~copies)
 
-    def _track(self, table):
+    def _track(self, table, following=None):
         if not len(table):
             return
-        sessions = self.tracker.add(table)
+        sessions = self.tracker.add(table, following)
         if self._watch is not None:
             self._watch(table, sessions)
         message = None

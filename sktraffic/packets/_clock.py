@@ -50,6 +50,8 @@ class Clock:
     def __init__(self, jump=JUMP):
         self._jump = np.int64(jump * 10**9)
         self._stamp = None  # the latest time stamp that was not wrong
+        self._doubtful = False  # whether it was far from both its neighbours
+        self._apart = False  # whether packets without a time stamp came behind it
         self._latest = NO_TIME  # the latest time
         self.lags = False
         self.odd = self.steps_back = 0
@@ -68,13 +70,17 @@ class Clock:
         time : ndarray of shape (n_packets,), int64
             Time stamps that `read` is to be given.
         """
-        known = time[time != NO_TIME]
-        if not len(known):
+        if not len(time) or time[-1] == NO_TIME:
             return False
-        before = known[-2] if len(known) > 1 else self._stamp
-        return before is None or abs(int(known[-1]) - int(before)) >= self._jump
+        if len(time) > 1:
+            before = None if time[-2] == NO_TIME else int(time[-2])
+        else:
+            before = None if self._apart else self._stamp
+        if before is None:
+            return self._stamp is None and (time[:-1] == NO_TIME).all()
+        return abs(int(time[-1]) - before) >= self._jump
 
-    def read(self, time, record):
+    def read(self, time, record, following=None):
         """Give the times of the next packets.
 
         Parameters
@@ -82,20 +88,27 @@ class Clock:
         time : ndarray of shape (n_packets,), int64
             Time stamps, ns; `NO_TIME` where there is none.
         record : ndarray of shape (n_packets,), int64
+        following : int, optional
+            The time stamp behind these, if it is known already: the neighbour of the last one.
 
         Returns
         -------
         ndarray of shape (n_packets,), int64
             `NO_TIME` where a packet has no time stamp.
         """
-        known = time != NO_TIME
-        if not known.all():
-            out = np.full(len(time), NO_TIME)
-            out[known] = self.read(time[known], record[known])
-            return out
-        if not len(time):
+        known = np.flatnonzero(time != NO_TIME)
+        if not len(known):
+            self._apart |= len(time) > 0
             return time
-        time = self._without_odd(time, record)
+        out = np.full(len(time), NO_TIME)
+        # time stamps with a packet without one in between are no neighbours
+        apart = np.append(known[0] > 0 or self._apart, np.diff(known) > 1)
+        self._apart = bool(known[-1] < len(time) - 1)
+        out[known] = self._read(time[known], record[known], apart, following)
+        return out
+
+    def _read(self, time, record, apart, following):
+        time = self._without_odd(time, record, apart, following)
         clock = np.maximum.accumulate(time)
         np.maximum(clock, self._latest, out=clock)
         # far behind, and not alone
@@ -111,26 +124,32 @@ class Clock:
         self._stamp, self._latest = int(time[-1]), clock[-1]
         return np.where(far, time, clock) if self.lags else clock
 
-    def _without_odd(self, time, record):
+    def _without_odd(self, time, record, apart, following):
         """Put the time before it in the place of each time stamp that is far from both sides."""
-        step = np.empty(len(time) + 1, np.int64)  # step[i] leads to time stamp i
-        step[1:-1] = np.diff(time)
-        step[0] = 0 if self._stamp is None else time[0] - self._stamp
-        step[-1] = 0
+        first = self._stamp is None
+        around = np.concatenate([
+            time[:1] if first else [self._stamp],
+            time,
+            time[-1:] if following is None or self._apart else [following],
+        ])  # fmt: skip
+        step = np.diff(around)  # step[i] leads to time stamp i
+        step[:-1][apart] = 0
         jump = np.abs(step) >= self._jump
+        doubtful, self._doubtful = self._doubtful, False
         if not jump.any():
             return time
         odd = jump[:-1] & jump[1:] & ((step[:-1] > 0) != (step[1:] > 0))
-        if self._stamp is None and len(time) > 1:
+        if first:
             odd[0] = step[1] <= -self._jump
-        if not odd.any():
-            return time
+        self._doubtful = bool(odd[-1])
         # of two odd ones side by side the first is wrong, and makes the second's step a right one
-        odd[1:] &= ~odd[:-1]
+        odd &= ~np.append(doubtful, odd[:-1])
         rows = np.flatnonzero(odd)
-        before = np.where(rows > 0, time[rows - 1], time[0] if self._stamp is None else self._stamp)
-        if self._stamp is None and odd[0]:
-            before[0] = time[1]
+        if not len(rows):
+            return time
+        before = around[rows]
+        if first and odd[0]:
+            before[0] = around[2]
         self.odd += len(rows)
         if self.first_odd is None:
             self.first_odd = (int(record[rows[0]]), (time[rows[0]] - before[0]) / 1e9)

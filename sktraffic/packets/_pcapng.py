@@ -18,8 +18,9 @@ INTERFACE, OBSOLETE, SIMPLE, ENHANCED = 1, 2, 3, 6
 BEFORE_FRAME = {OBSOLETE: 28, SIMPLE: 12, ENHANCED: 28}
 BYTE_ORDER = 0x1A2B3C4D
 # nanoseconds since 1970 end in 2262; later times are those of a clock that is wrong, and lose whole
-# multiples of 2**32 s so that the time between packets stays
-LAST_SECOND = np.uint64(9 * 10**9)
+# multiples of 2**32 s so that the time between packets stays. The least and the largest time are
+# less than 2**63 ns apart.
+LAST_SECOND, LARGEST_OFFSET = 89 * 10**8, 3 * 10**8
 # the widest block that libpcap reads
 MAXIMUM_BLOCK = 16 << 20
 
@@ -89,9 +90,8 @@ class _Section:
         self._reach *= 4
         if foreign is not None:
             behind, starts, kinds = int(starts[foreign]), starts[:foreign], kinds[:foreign]
-        if foreign is not None or (
-            behind + 12 <= end and (_order_at(data, behind) or self.order) != self.order
-        ):
+        there = _order_at(data, behind) if behind + 12 <= end else ""
+        if foreign is not None or there not in ("", self.order):
             claimed, self._reach = None, 4096
             self.pending = True
         elif reach < end:
@@ -203,17 +203,17 @@ class _Section:
             fraction = rest * np.uint64(10**9) // np.uint64(side.ticks)
         else:
             fraction = rest.astype(np.float64) * (1e9 / side.ticks)
-        late = seconds > LAST_SECOND
+        offset = _sane(side.offset)
+        late = seconds > np.uint64(LAST_SECOND - offset)
         if late.any():
-            self.facts.remark("times beyond the year 2255 lost multiples of 2**32 seconds")
+            self.facts.remark("times beyond the year 2252 lost multiples of 2**32 seconds")
             seconds = np.where(late, seconds % np.uint64(2**32), seconds)
-        whole = seconds.astype(np.int64) + _sane(side.offset)
-        return whole * 10**9 + fraction.astype(np.int64)
+        return (seconds.astype(np.int64) + offset) * 10**9 + fraction.astype(np.int64)
 
 
 def _sane(offset):
     """Return an interface's offset in seconds, or none where it leads out of 64 bits."""
-    return offset if abs(offset) < 10**8 * 3 else 0
+    return offset if abs(offset) < LARGEST_OFFSET else 0
 
 
 def _order_at(data, position):

@@ -116,7 +116,8 @@ class Runs:
 
     def _level(self, goes_on):
         """Let no time fall within a session."""
-        falling = self.gap < 0
+        falling = np.append(False, self.ns[1:] < self.ns[:-1])[: len(self.ns)]
+        falling[self.heads] = self.ns[self.heads] < self.states.last_ns[self.rows]
         falling[self.begin[self.is_new]] = False
         if not falling.any():
             return

@@ -100,7 +100,8 @@ class SessionTracker:
     after the one before, or `active_timeout` or more after the session's first; that packet opens
     the next session. Times count in whole milliseconds. All of this is as in nfstream, so that
     the same packets give the same sessions there and here. How the packets are cut into tables
-    makes no difference.
+    makes no difference, unless the time steps back far and later forward again
+    (`clock.steps_back`): which sessions were over by then shows between tables only.
 
     Parameters
     ----------
@@ -156,19 +157,22 @@ class SessionTracker:
         """Sessions that are open."""
         return int((self._states.number >= 0).sum())
 
-    def add(self, table):
+    def add(self, table, following=None):
         """Give the sessions of the next packets.
 
         Parameters
         ----------
         table : PacketTable
+        following : int, optional
+            The time stamp of the packet behind them, ns, where it is known already (see
+            :meth:`Clock.waits`).
 
         Returns
         -------
         PacketSessions
         """
         before = self.clock.now
-        time = self.clock.read(table.time, table.record)
+        time = self.clock.read(table.time, table.record, following)
         keys = group_keys(table, self._key, self._vlan_in_key)
         if self._key == "capture" and len(table):
             if self._anchor is None:

@@ -136,7 +136,7 @@ def _read_text(content, path):
     if hint:
         text = text[hint.end() :]
     header = text.lstrip("\n").split("\n", 1)[0]
-    names = [(separator, _split(header, separator)) for separator in ",;\t"]
+    names = [(separator, _split(header, separator, path)) for separator in ",;\t"]
     separator, cells = max(names, key=lambda pair: sum(_our_name(name) != "" for name in pair[1]))
     _refuse_headless(names, path)
     # tshark writes tabs inside a cell as \\t, but leaves quotation marks inside one as they are
@@ -199,8 +199,13 @@ def _decode(content, path):
     )
 
 
-def _split(header, separator):
-    return next(csv.reader([header], delimiter=separator))
+def _split(header, separator, path):
+    try:
+        return next(csv.reader([header], delimiter=separator))
+    except csv.Error as error:
+        raise ValueError(
+            f"The header of {path} is no line of CSV ({error}). Export the packet list again."
+        ) from None
 
 
 def _our_name(name):
