@@ -1,4 +1,4 @@
-.PHONY: install demo lint test test-all test-oldest test-matrix coverage lock-oldest dist docs docs-serve clean
+.PHONY: install demo lint test test-all fuzz mutants test-oldest test-matrix coverage lock-oldest dist docs docs-serve clean
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -30,6 +30,17 @@ test: lint
 
 test-all: lint
 	$(BIN)/python -m pytest $(PYTEST)
+
+# random inputs to every parser, SECONDS each; what breaks a promise is kept in build/fuzz
+SECONDS ?= 10
+fuzz: install
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS)
+
+# damaged captures, from the bundled ones or from those below CAPTURES
+COUNT ?= 1000
+CAPTURES ?= sktraffic/datasets/data/lab
+mutants: install
+	$(BIN)/python -m tools.mutants $(CAPTURES) --count $(COUNT)
 
 # the oldest dependencies that the package lets in; PICK narrows the tests
 OLDEST ?= .venv-oldest
