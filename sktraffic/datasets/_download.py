@@ -280,11 +280,22 @@ def _continues(answer, there):
 @contextlib.contextmanager
 def _locked(folder):
     """Let one process at a time download into a folder; the lock ends with the process."""
-    import fcntl  # not on every system; what reads files does without it
-
-    with open(folder / ".download.lock", "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with open(folder / ".download.lock", "w", encoding="utf-8") as file:
+        _wait_for_lock(file)
         yield
+
+
+def _wait_for_lock(file):
+    """Take the lock of an open file when nobody else has it."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        import msvcrt
+
+        while True:
+            with contextlib.suppress(OSError):  # raised after ten attempts, a second apart
+                return msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
+    return fcntl.flock(file, fcntl.LOCK_EX)
 
 
 @contextlib.contextmanager
