@@ -9,51 +9,9 @@ from sklearn.utils._metadata_requests import _routing_enabled as routing_enabled
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _num_samples
 
-try:
-    from sklearn.callback import CallbackSupportMixin
-except ModuleNotFoundError:  # scikit-learn 1.6 to 1.8
-
-    class _NoCallbacks:
-        """The context of a fit that no callback follows; all its tasks are itself."""
-
-        def call_on_fit_task_begin(self, **hook):
-            """Tell nobody."""
-
-        def call_on_fit_task_end(self, **hook):
-            """Tell nobody, and let the fit go on."""
-            return False
-
-        def subcontext(self, *args, **kwargs):
-            """Return the context of a task inside."""
-            return self
-
-        def propagate_callback_context(self, estimator):
-            """Hand nothing on to an estimator inside."""
-            return contextlib.nullcontext()
-
-    class CallbackSupportMixin:
-        """Stands where scikit-learn has no callbacks: setting one is an error."""
-
-        def set_callbacks(self, *callbacks):
-            """Raise: there is nothing to set.
-
-            Raises
-            ------
-            NotImplementedError
-                Always; it names the release of scikit-learn that has callbacks.
-            """
-            raise NotImplementedError(
-                f"Callbacks need scikit-learn 1.9 or later; {sklearn.__version__} is installed. "
-                "verbose=1 prints each epoch."
-            )
-
-        def _init_callback_context(self, *args, **kwargs):
-            return _NoCallbacks()
-
-
 __all__ = [
     "BaseHeterogeneousEnsemble",  # noqa: F822
-    "CallbackSupportMixin",
+    "CallbackSupportMixin",  # noqa: F822
     "HasMethods",
     "Interval",
     "StrOptions",
@@ -64,8 +22,53 @@ __all__ = [
 ]
 
 
+class _NoCallbacks:
+    """The context of a fit that no callback follows; all its tasks are itself."""
+
+    def call_on_fit_task_begin(self, **hook):
+        """Tell nobody."""
+
+    def call_on_fit_task_end(self, **hook):
+        """Tell nobody, and let the fit go on."""
+        return False
+
+    def subcontext(self, *args, **kwargs):
+        """Return the context of a task inside."""
+        return self
+
+    def propagate_callback_context(self, estimator):
+        """Hand nothing on to an estimator inside."""
+        return contextlib.nullcontext()
+
+
+class _NoCallbackSupport:
+    """Stands where scikit-learn (1.6 to 1.8) has no callbacks: setting one is an error."""
+
+    def set_callbacks(self, *callbacks):
+        """Raise: there is nothing to set.
+
+        Raises
+        ------
+        NotImplementedError
+            Always; it names the release of scikit-learn that has callbacks.
+        """
+        raise NotImplementedError(
+            f"Callbacks need scikit-learn 1.9 or later; {sklearn.__version__} is installed. "
+            "verbose=1 prints each epoch."
+        )
+
+    def _init_callback_context(self, *args, **kwargs):
+        return _NoCallbacks()
+
+
 def __getattr__(name):
-    # late: the trees pull in much that few callers need
+    # late: the trees and the callbacks pull in much that few callers need
+    if name == "CallbackSupportMixin":
+        try:
+            from sklearn.callback import CallbackSupportMixin
+        except ModuleNotFoundError:
+            return _NoCallbackSupport
+        return CallbackSupportMixin
     if name == "Tree":
         from sklearn.tree._tree import Tree
 
