@@ -138,6 +138,26 @@ def extract(
             rich_help_panel=_READ,
         ),
     ] = False,
+    vlan_in_key: Annotated[
+        bool, typer.Option(help="VLANs divide sessions.", rich_help_panel=_READ)
+    ] = True,
+    decode_tunnels: Annotated[
+        bool, typer.Option(help="See the packets inside tunnels.", rich_help_panel=_READ)
+    ] = True,
+    join_fragments: Annotated[
+        bool,
+        typer.Option(
+            help="Count later fragments to their datagram's session.", rich_help_panel=_READ
+        ),
+    ] = True,
+    n_dissections: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="First packets of a session that nDPI sees; 0: no labels, much faster.",
+            rich_help_panel=_READ,
+        ),
+    ] = 20,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace what is there already.")
     ] = False,
@@ -152,7 +172,14 @@ def extract(
     from sktraffic.cli import _extract
 
     settings = _settings(idle_timeout, active_timeout, key, size, max_packets, bpf_filter)
-    settings |= {"drop_duplicates": drop_duplicates, "end_on": end_on.value}
+    settings |= {
+        "end_on": end_on.value,
+        "drop_duplicates": drop_duplicates,
+        "vlan_in_key": vlan_in_key,
+        "decode_tunnels": decode_tunnels,
+        "join_fragments": join_fragments,
+        "n_dissections": n_dissections,
+    }
     chosen = None if features is None else features.value
     _extract.run(
         captures,

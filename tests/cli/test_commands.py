@@ -10,6 +10,8 @@ from sktraffic.capture import SessionExtractor
 from sktraffic.feature_extraction import SessionStatistics
 from sktraffic.persistence import load, read_provenance
 from sktraffic.sessions import read_sessions
+from tests.capture.craft import Craft
+from tests.messages._build import ip4, udp, udp4
 
 
 def test_training_holds_captures_out_and_then_uses_all(bench):
@@ -223,3 +225,32 @@ def test_conditions_that_choose_nothing_are_told(bench, cli, tmp_path, where, sa
     done = cli("cut", bench.unseen, "--where", where, "-o", tmp_path / "o.pcap")
     assert done.exit_code == 1 and says in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_options_say_what_counts_as_a_packet_and_a_session(cli, tmp_path):
+    """Tags, a tunnel, fragments and nDPI, each as asked for."""
+    inner = Craft.ethernet(udp4(b"inside", ports=(7, 8)))
+    whole = udp(bytes(40), ports=(5, 6))
+    packets = [
+        (udp4(ports=(1, 2)), [(0x8100, 9)]),
+        (udp4(ports=(1, 2), back=True), []),
+        (udp4(b"\x08" + bytes(7) + inner, ports=(3, 4789)), []),
+        (ip4(whole[:24], 17, fragment=0x2000), []),
+        (ip4(whole[24:], 17, fragment=3), []),
+    ]
+    frames = [(i, 0, Craft.ethernet(packet, tags)) for i, (packet, tags) in enumerate(packets)]
+    capture, file = tmp_path / "x.pcap", tmp_path / "x.parquet"
+    capture.write_bytes(Craft.pcap(frames))
+
+    def read(*options):
+        done = cli("extract", capture, "-o", file, "--overwrite", *options)
+        assert done.exit_code == 0, done.output
+        X = pd.read_parquet(file)
+        ports = zip(X["src_port"], X["dst_port"], X["packet_count"], strict=True)
+        return sorted(ports), X["application"].notna().any()
+
+    assert read() == ([(1, 2, 1), (2, 1, 1), (5, 6, 2), (7, 8, 1)], True)
+    assert read("--no-vlan-in-key", "--n-dissections", "0") == (
+        [(1, 2, 2), (5, 6, 2), (7, 8, 1)], False)  # fmt: skip
+    assert read("--no-decode-tunnels", "--no-join-fragments", "--n-dissections", "0") == (
+        [(1, 2, 1), (2, 1, 1), (3, 4789, 1), (5, 6, 1)], False)  # fmt: skip
