@@ -1,4 +1,4 @@
-.PHONY: install demo lint test test-all fuzz mutants test-oldest test-matrix coverage lock-oldest dist docs docs-serve clean
+.PHONY: install demo lint test test-all fuzz mutants test-oldest test-matrix test-processors coverage lock-oldest dist docs docs-serve clean
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -58,6 +58,10 @@ test-oldest: $(OLDEST)/.installed
 # every Python that is here, with the newest and the oldest dependencies
 test-matrix: install
 	$(BIN)/python tools/matrix.py $(MATRIX)
+
+# the tests as on other processors and with two threads; PICK narrows them
+test-processors: install
+	$(BIN)/python tools/processors.py $(PICK)
 
 lock-oldest: install
 	$(BIN)/python tools/oldest.py

@@ -143,6 +143,8 @@ class BaseTorchClassifier(ClassifierCore, CallbackSupportMixin, ClassifierMixin,
             given = "y_valid" if X_valid is None else "X_valid"
             raise ValueError(f"{given} was given alone; X_valid and y_valid go together.")
         if X_valid is None:
+            if not self.early_stopping:
+                self._check_no_effect("monitor", "early_stopping=False and no X_valid")
             return None
         if self.validation_fraction != self._default("validation_fraction"):
             raise ValueError(

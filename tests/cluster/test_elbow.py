@@ -191,3 +191,16 @@ def test_the_linear_rule_stops_at_the_first_splits(make):
     X, _ = make_blobs(400, centers=centers, random_state=0)
     assert make(scale="linear", random_state=0).fit(X).n_clusters_ == 2
     assert make(random_state=0).fit(X).n_clusters_ == 4
+
+
+def test_mixture_takes_its_covariances_from_the_parameters():
+    """Shape and ridge are those of GaussianMixture; one component of points has the ridge alone."""
+    X, _ = simplex(3)
+    shapes = {"full": (3, 3, 3), "tied": (3, 3), "diag": (3, 3), "spherical": (3,)}
+    for kind, shape in shapes.items():
+        mixture = ElbowGaussianMixture((2, 5), covariance_type=kind, random_state=0).fit(X)
+        assert mixture.estimator_.covariances_.shape == shape
+    points = np.repeat(np.eye(3) * 9, 20, axis=0)
+    mixture = ElbowGaussianMixture((2, 3), reg_covar=0.5, random_state=0).fit(points)
+    ridge = np.broadcast_to(0.5 * np.eye(3), (mixture.n_clusters_, 3, 3))
+    np.testing.assert_allclose(mixture.estimator_.covariances_, ridge, atol=1e-6)

@@ -250,3 +250,14 @@ def test_verbose_prints_a_line_a_member(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["line", "bayes", "near", "guess", "ensemble"]
     assert lines[-1].endswith(f"{model.held_out_score_:.3f}")
+
+
+def test_tolerance_keeps_the_list_of_members_short():
+    """A gain that no list can reach leaves the best single member; none lets others join."""
+    X, y, groups = captures()
+    settings = {"estimators": MEMBERS, "cv": CaptureKFold(3), "scoring": "neg_log_loss"}
+    strict = SelectionEnsemble(**settings, tolerance=100.0).fit(X, y, groups=groups)
+    assert sorted(strict.weights_) == [0, 0, 0, 1]
+    free = SelectionEnsemble(**settings, tolerance=0.0).fit(X, y, groups=groups)
+    assert np.count_nonzero(free.weights_) > 1
+    assert free.held_out_score_ >= strict.held_out_score_

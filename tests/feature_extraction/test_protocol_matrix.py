@@ -135,8 +135,9 @@ def test_session_features_are_both(make_sessions, rng):
     """SessionFeatures is the statistics and the matrix side by side, names included."""
     X = make_sessions(20, rng)
     options = {"vocabulary": "learned", "normalise": "count", "protocol_set": True}
-    parts = SessionStatistics("extended", size_bins=10), ProtocolMatrix(**options)
-    both = SessionFeatures("extended", size_bins=10, **options)
+    statistics = {"size_bins": 10, "iat_bins": [0.001, 0.1], "quantiles": (0.1, 0.9)}
+    parts = SessionStatistics("extended", **statistics), ProtocolMatrix(**options)
+    both = SessionFeatures("extended", **statistics, **options)
     expected = np.hstack([part.fit_transform(X) for part in parts])
     np.testing.assert_array_equal(both.fit_transform(X), expected)
     names = [name for part in parts for name in part.get_feature_names_out()]

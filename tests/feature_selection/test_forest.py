@@ -199,3 +199,20 @@ def test_seeds():
     drawn = ForestSelector(n_estimators=3, random_state=generator).fit(X, y).feature_importances_
     assert not np.array_equal(first, drawn)
     np.testing.assert_array_equal(before, np.random.get_state()[1])
+
+
+def test_validation_fraction_is_what_permutation_holds_out(monkeypatch):
+    """Of 100 rows of two classes a fifth are shuffled, whichever they are."""
+    shuffled = []
+
+    def spy(forest, X, y, **options):
+        shuffled.append(len(X))
+        return permutation_importance(forest, X, y, **options)
+
+    monkeypatch.setattr("sktraffic.feature_selection._forest.permutation_importance", spy)
+    X, y = make_classification(100, 4, random_state=0)
+    for fraction in (0.2, 0.5):
+        ForestSelector(
+            importance="permutation", validation_fraction=fraction, n_estimators=3, n_repeats=1
+        ).fit(X, y)
+    assert set(shuffled) == {20, 50}
