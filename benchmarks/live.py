@@ -5,7 +5,7 @@
 Needs root (a pair of virtual interfaces). The Ethernet frames of the captures are sent into one
 end again and again, each round with other addresses, by a process of its own; at the other end
 `SessionExtractor.stream` makes sessions of them. The rate is doubled until packets are lost, then
-halved between the last two; the rate that is held is a little lower. Lost is what was sent and is
+halved between the last two; the rate that is held is a little lower, and lower still if that loses. Lost is what was sent and is
 no record of the stream's report: packets that the kernel dropped, and others, of which there must
 be none.
 """
@@ -122,6 +122,7 @@ def main():
     parser.add_argument("captures", nargs="+")
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--trial-seconds", type=float, default=8)
+    parser.add_argument("--rate", type=int, help="packets a second, in place of a search")
     parser.add_argument("--no-messages", action="store_true")
     parser.add_argument("--n-dissections", type=int, default=0)
     chosen = parser.parse_args()
@@ -134,12 +135,16 @@ def main():
     ):
         subprocess.run(command.split(), check=True)
     try:
-        held = search(chosen, options)
-        rate, lost, sessions = trial(chosen.captures, held, chosen.seconds, options, show=True)
-        print(
-            f"held for {chosen.seconds:.0f} s: {rate:,.0f} packets a second, {sessions:,} sessions,"
-            f" {lost} packets lost; {memory()[0]:.0f} MiB at the end, at most {memory()[1]:.0f} MiB"
-        )
+        held, lost = chosen.rate or search(chosen, options), 1
+        while lost:
+            rate, lost, sessions = trial(chosen.captures, held, chosen.seconds, options, show=True)
+            print(
+                f"held for {chosen.seconds:.0f} s: {rate:,.0f} packets a second, {sessions:,} "
+                f"sessions, {lost} packets lost; {memory()[0]:.0f} MiB at the end, at most "
+                f"{memory()[1]:.0f} MiB",
+                flush=True,
+            )
+            held = int(0.85 * held)
     finally:
         subprocess.run(["ip", "link", "del", NEAR], check=False)
 
