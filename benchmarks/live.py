@@ -5,9 +5,9 @@
 Needs root (a pair of virtual interfaces). The Ethernet frames of the captures are sent into one
 end again and again, each round with other addresses, by a process of its own; at the other end
 `SessionExtractor.stream` makes sessions of them. The rate is doubled until packets are lost, then
-halved between the last two; the rate that is held is a little lower, and lower still if that loses. Lost is what was sent and is
-no record of the stream's report: packets that the kernel dropped, and others, of which there must
-be none.
+halved between the last two; the rate that is held is a little lower, and lower still if that loses.
+Lost is what was sent and is no record of the stream's report: packets that the kernel dropped, and
+others, of which there must be none.
 """
 
 import argparse

@@ -10,7 +10,7 @@ def stable_order(numbers):
 
     Parameters
     ----------
-    numbers : ndarray of shape (n,), int64
+    numbers : ndarray of shape (n,), of any integers
         Less than 2**31 of them, and less than 2**31 apart.
 
     Returns
@@ -22,6 +22,6 @@ def stable_order(numbers):
     low = int(numbers.min())
     if int(numbers.max()) - low < 1 << 16:  # NumPy has a radix sort for 16 bits
         return np.argsort((numbers - low).astype(np.uint16), kind="stable")
-    keys = ((numbers - low) << 32) | np.arange(len(numbers))
+    keys = ((numbers.astype(np.int64) - low) << 32) | np.arange(len(numbers))
     keys.sort()
     return keys & 0xFFFFFFFF
