@@ -42,7 +42,8 @@ default_role = "literal"
 # -- the reference: one page a public name, from __all__ -------------------------------------
 
 api_pages.write(HERE / "api")
-autosummary_generate = True
+autosummary_generate = [str(page) for page in (HERE / "api").glob("*.rst")]
+toc_object_entries_show_parents = "hide"
 autodoc_typehints = "none"
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
@@ -58,6 +59,7 @@ copybutton_exclude = ".linenos, .gp, .go"
 # -- gallery ----------------------------------------------------------------------------------
 
 # SKTRAFFIC_DOCS_EXAMPLES: "all", or a regular expression of the examples that are run
+api_pages.forget_examples(HERE.parent / "examples", HERE / "auto_examples")
 wanted = os.environ.get("SKTRAFFIC_DOCS_EXAMPLES", "all")
 sphinx_gallery_conf = {
     "examples_dirs": [str(HERE.parent / "examples")],
@@ -83,10 +85,13 @@ sphinx_gallery_conf = {
 html_theme = "pydata_sphinx_theme"
 html_title = f"sktraffic {version}"
 html_static_path = ["_static"]
+html_favicon = html_logo = "_static/logo.svg"
 html_css_files = ["sktraffic.css"]
+html_context = {"default_mode": "auto"}  # what the browser prefers
 html_show_sourcelink = False
 html_sidebars = {"index": [], "installation": [], "getting_started": [], "comparison": []}
 html_theme_options = {
+    "logo": {"text": f"sktraffic {version}", "alt_text": "sktraffic, to the first page"},
     "navbar_end": ["theme-switcher"],
     "secondary_sidebar_items": ["page-toc"],
     "show_nav_level": 1,

@@ -15,6 +15,8 @@ ORDER = (
     "_extras",
     "_versions",
     "_compat",
+    "_documentation",
+    "_base",
     "_routing",
     "ragged",
     "sessions",

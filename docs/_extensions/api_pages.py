@@ -123,10 +123,20 @@ def write(folder):
     rows = "\n".join(f":doc:`{name}`\n   {first_line[name]}\n" for name in modules)
     listed = "\n".join(f"   {name}" for name in modules)
     pages["index.rst"] = INDEX.format(rows=rows, pages=listed)
-    for old in folder.glob("*.rst"):
-        if old.name not in pages:
+    names = {f"{name}.{item}.rst" for name, module in modules.items() for item in module.__all__}
+    for old in folder.rglob("*.rst"):
+        if old.name not in pages and old.name not in names:
             old.unlink()
     for name, text in pages.items():
         path = folder / name
         if not path.exists() or path.read_text("utf-8") != text:
             path.write_text(text, "utf-8")
+
+
+def forget_examples(sources, built):
+    """Remove what an earlier build made of examples that are gone."""
+    there = {path.stem for path in sources.glob("*.py")} | {"index", "sg_execution_times"}
+    for page in built.glob("*.rst"):
+        if page.stem not in there:
+            for old in built.glob(f"{page.stem}.*"):
+                old.unlink()

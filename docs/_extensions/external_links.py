@@ -13,6 +13,7 @@ PAGES = {
     "numpy": "https://numpy.org/doc/stable/reference/generated/{name}.html",
     "pandas": "https://pandas.pydata.org/docs/reference/api/{name}.html",
     "matplotlib": "https://matplotlib.org/stable/api/_as_gen/{name}.html",
+    "pyarrow": "https://arrow.apache.org/docs/python/generated/{name}.html",
     "torch": "https://docs.pytorch.org/docs/stable/generated/{name}.html",
 }
 GLOSSARY = SKLEARN + "glossary.html#term-{name}"

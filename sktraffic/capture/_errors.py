@@ -1,7 +1,9 @@
 """What goes wrong with a capture."""
 
+from sktraffic._documentation import Explained
 
-class CaptureError(ValueError):
+
+class CaptureError(Explained, ValueError, page="user_guide/captures"):
     """A capture cannot be read; the message names the file, what was found and what to do.
 
     Examples

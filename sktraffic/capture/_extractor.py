@@ -11,8 +11,9 @@ import joblib
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import TransformerMixin
 
+from sktraffic._base import BaseEstimator
 from sktraffic._compat import Interval, StrOptions, _fit_context
 from sktraffic.capture._errors import CaptureWarning
 from sktraffic.capture._naming import KEPT, POOL

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from sktraffic import __version__
+from sktraffic._documentation import page
 from sktraffic.cli._choices import By, EndOn, Features, Key, LabelFrom, Model, Size
 from sktraffic.cli._guard import guarded
 
@@ -13,7 +14,8 @@ app = typer.Typer(
     name="sktraffic",
     help="Learn from captures of network traffic, and classify others.",
     epilog="Captures are pcap or pcapng files (also .gz, .bz2, .xz, .zst); a folder stands for all "
-    "captures in it and in its subfolders. Exit codes: 0 done, 1 could not be done, 2 wrong usage.",
+    "captures in it and in its subfolders. Exit codes: 0 done, 1 could not be done, 2 wrong usage. "
+    f"Guide: {page('user_guide/command_line')}",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",

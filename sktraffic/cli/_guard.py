@@ -54,7 +54,9 @@ def say(text):
 
 
 def _one_line(error):
-    return in_options(" ".join(str(error).split())) or type(error).__name__
+    said = in_options(" ".join(str(error).split())) or type(error).__name__
+    notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
+    return said + notes
 
 
 def in_options(text):

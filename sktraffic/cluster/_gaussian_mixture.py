@@ -5,10 +5,11 @@ from typing import ClassVar
 
 import numpy as np
 from sklearn import config_context
-from sklearn.base import BaseEstimator, ClusterMixin
+from sklearn.base import ClusterMixin
 from sklearn.mixture import GaussianMixture
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sktraffic._base import BaseEstimator
 from sktraffic._compat import Interval, StrOptions, _fit_context
 from sktraffic.cluster._elbow import draw_seed, find_elbow
 

@@ -5,11 +5,12 @@ from typing import ClassVar
 
 import numpy as np
 from scipy.spatial.distance import cdist
-from sklearn.base import BaseEstimator, ClusterMixin
+from sklearn.base import ClusterMixin
 from sklearn.cluster import cluster_optics_dbscan
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sktraffic._base import BaseEstimator
 from sktraffic._compat import Interval, StrOptions, _fit_context
 from sktraffic.cluster._elbow import draw_seed
 from sktraffic.cluster._sampling import sample_rows

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 from joblib import Parallel, delayed
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import ClassifierMixin, clone
 from sklearn.metrics import check_scoring, f1_score, get_scorer_names, make_scorer
 from sklearn.model_selection import StratifiedKFold, check_cv
 from sklearn.utils import Bunch, assert_all_finite, get_tags, indexable
@@ -14,6 +14,7 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, has_fit_parameter
 
+from sktraffic._base import BaseEstimator
 from sktraffic._compat import (
     BaseHeterogeneousEnsemble,
     Interval,
@@ -22,6 +23,7 @@ from sktraffic._compat import (
     _safe_indexing,
     routing_enabled,
 )
+from sktraffic._documentation import Linked
 from sktraffic._routing import group_params
 from sktraffic.ensemble._greedy import (
     fit_temperature,
@@ -37,7 +39,7 @@ __all__ = ["SelectionEnsemble"]
 F1 = make_scorer(f1_score, average="macro", pos_label=None, zero_division=0)
 
 
-class SelectionEnsemble(ClassifierMixin, BaseHeterogeneousEnsemble):
+class SelectionEnsemble(Linked, ClassifierMixin, BaseHeterogeneousEnsemble):
     """Average the probabilities of the estimators that prove themselves on held-out captures.
 
     Every estimator predicts each capture from a fit that did not see it. Weights are chosen on

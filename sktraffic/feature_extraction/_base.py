@@ -1,9 +1,10 @@
 """What all transformers of a session table share."""
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from sktraffic._base import BaseEstimator
 from sktraffic._compat import _fit_context
 from sktraffic.ragged import check_same_packets, ragged
 from sktraffic.sessions import check_sessions

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from sktraffic._documentation import Explained
 from sktraffic.model_selection._duplicates import duplicate_keys
 from sktraffic.model_selection._fingerprints import (
     FIVE_TUPLE,
@@ -16,7 +17,7 @@ __all__ = ["KINDS", "LeakError", "check_split"]
 KINDS = ("sessions", "five_tuples", "captures", "duplicates")
 
 
-class LeakError(ValueError):
+class LeakError(Explained, ValueError, page="user_guide/evaluation"):
     """A split shares what it should not; `report` is the table of :func:`check_split`.
 
     Examples

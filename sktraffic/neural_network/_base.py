@@ -1,8 +1,9 @@
 """What all neural estimators share: scikit-learn outside, a skorch net inside."""
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import ClassifierMixin
 
+from sktraffic._base import BaseEstimator
 from sktraffic._compat import CallbackSupportMixin, _fit_context
 from sktraffic.neural_network import _inputs
 from sktraffic.neural_network._core import ClassifierCore

@@ -5,11 +5,12 @@ from functools import partial
 from numbers import Real
 
 import torch
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 from skorch.callbacks import Callback
 from torch import nn
 
+from sktraffic._base import BaseEstimator
 from sktraffic._compat import CallbackSupportMixin, Interval, _fit_context
 from sktraffic.neural_network import _inputs
 from sktraffic.neural_network._estimator import TorchEstimator

@@ -12,6 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 
 from sktraffic._compat import HasMethods, Interval, StrOptions
+from sktraffic._documentation import Linked
 from sktraffic.over_sampling._synthesis import (
     adasyn_plan,
     encode_for_distance,
@@ -24,7 +25,7 @@ from sktraffic.over_sampling._synthesis import (
 __all__ = ["GuardedADASYN"]
 
 
-class GuardedADASYN(BaseOverSampler):
+class GuardedADASYN(Linked, BaseOverSampler):
     """Adaptive synthetic over-sampling that always returns, with a report of what it did.
 
     Every class gets ADASYN [1]_ where ADASYN is defined, and exactly the samples that

@@ -1,7 +1,9 @@
 """What can be wrong with a model file."""
 
+from sktraffic._documentation import Explained
 
-class ModelFileError(ValueError):
+
+class ModelFileError(Explained, ValueError, page="user_guide/persistence"):
     """A model file that cannot be used: damaged, cut, or not a model file at all.
 
     Examples

@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import ClassifierMixin, clone
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
@@ -16,6 +16,7 @@ from sklearn.utils.validation import (
     column_or_1d,
 )
 
+from sktraffic._base import BaseEstimator
 from sktraffic._compat import HasMethods, StrOptions, _fit_context
 from sktraffic._routing import group_params
 from sktraffic.capture import CaptureWarning, SessionExtractor, capture_name

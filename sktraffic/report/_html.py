@@ -25,6 +25,7 @@ p { margin: .5rem 0; max-width: 48rem; }
   font-variant-numeric: tabular-nums; }
 .card span { color: var(--soft); font-size: .85rem; }
 .wide { overflow-x: auto; }
+.wide:focus-visible { outline: 2px solid var(--blue); }
 table { border-collapse: collapse; margin: .8rem 0; font-size: .9rem;
   font-variant-numeric: tabular-nums; }
 caption { text-align: left; color: var(--soft); padding-bottom: .4rem; }
@@ -36,8 +37,14 @@ figure { margin: 1rem 0 1.6rem; }
 figure img { max-width: 100%; height: auto; display: block; }
 figcaption { color: var(--soft); font-size: .9rem; max-width: 48rem; }
 .figures { display: grid; gap: 1.2rem;
-  grid-template-columns: repeat(auto-fit, minmax(24rem, 1fr)); }
-.figures figure { margin: .6rem 0; }
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); }
+.figures figure { margin: .6rem 0; min-width: 0; }
+@media (max-width: 40rem) {
+  body { padding: 1.2rem 1rem 3rem; }
+  h1 { font-size: 1.5rem; }
+  .card { flex: 1 1 40%; min-width: 0; }
+  figure img { max-width: none; } /* its text stays readable; wide figures scroll */
+}
 """
 
 
@@ -101,19 +108,15 @@ class HTMLReport:
         """
         frame = table.reset_index() if table.index.name else table
         text = [not pd.api.types.is_numeric_dtype(frame[name]) for name in frame]
-        head = "".join(
-            f"<th{_text(t)}>{escape(str(n))}</th>" for n, t in zip(frame, text, strict=True)
-        )
+        head = "".join(_head(str(n), t) for n, t in zip(frame, text, strict=True))
         rows = []
         for row in frame.itertuples(index=False):
             cells = zip(row, text, strict=True)
             rows.append("".join(f"<td{_text(t)}>{_cell(v, digits)}</td>" for v, t in cells))
         body = "".join(f"<tr>{row}</tr>" for row in rows)
         title = f"<caption>{escape(caption)}</caption>" if caption else ""
-        return self._add(
-            f'<div class="wide"><table>{title}<thead><tr>{head}</tr></thead>'
-            f"<tbody>{body}</tbody></table></div>"
-        )
+        whole = f"<table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        return self._add(_scrolling(whole, caption or f"Table {len(self._parts)}"))
 
     def add_figures(self, figures):
         """Add figures side by side where there is room.
@@ -123,7 +126,10 @@ class HTMLReport:
         figures : iterable of (matplotlib Figure, str)
             With what is to be said about each.
         """
-        inner = "".join(_figure(figure, caption) for figure, caption in figures)
+        count = len(self._parts)
+        inner = "".join(
+            _figure(figure, said, f"{count}.{i}") for i, (figure, said) in enumerate(figures)
+        )
         return self._add(f'<div class="figures">{inner}</div>')
 
     def add_figure(self, figure, caption=""):
@@ -134,7 +140,7 @@ class HTMLReport:
         figure : matplotlib Figure
         caption : str, default=""
         """
-        return self._add(_figure(figure, caption))
+        return self._add(_figure(figure, caption, len(self._parts)))
 
     def to_html(self):
         """Return the page as a str."""
@@ -142,8 +148,10 @@ class HTMLReport:
         return (
             '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
             '<meta name="viewport" content="width=device-width, initial-scale=1">'
-            f"<title>{escape(self.title)}</title><style>{STYLE}</style></head>\n<body>"
-            f"<h1>{escape(self.title)}</h1>{lead}\n" + "\n".join(self._parts) + "</body></html>\n"
+            f"<title>{escape(self.title)}</title><style>{STYLE}</style></head>\n<body><main>"
+            f"<h1>{escape(self.title)}</h1>{lead}\n"
+            + "\n".join(self._parts)
+            + "</main></body></html>\n"
         )
 
     def save(self, path):
@@ -169,6 +177,18 @@ class HTMLReport:
         return self
 
 
+def _scrolling(content, name):
+    """Let wide content scroll inside itself; the keyboard reaches it, and it has a name."""
+    label = escape(name, quote=True)
+    return f'<div class="wide" tabindex="0" role="region" aria-label="{label}">{content}</div>'
+
+
+def _head(name, is_text):
+    if not name.strip():  # a header must say something
+        return "<td></td>"
+    return f'<th scope="col"{_text(is_text)}>{escape(name)}</th>'
+
+
 def _text(is_text):
     return ' class="text"' if is_text else ""
 
@@ -181,7 +201,7 @@ def _cell(value, digits):
     return f"{value:,}" if isinstance(value, int | np.integer) else escape(str(value))
 
 
-def _figure(figure, caption):
+def _figure(figure, caption, number=0):
     from matplotlib import rc_context
 
     buffer = io.BytesIO()
@@ -190,7 +210,6 @@ def _figure(figure, caption):
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     data = base64.b64encode(buffer.getvalue()).decode("ascii")
     note = escape(caption)
-    return (
-        f'<figure><img alt="{note}" src="data:image/svg+xml;base64,{data}">'
-        f"<figcaption>{note}</figcaption></figure>"
-    )
+    picture = f'<img alt="{note}" src="data:image/svg+xml;base64,{data}">'
+    said = f"<figcaption>{note}</figcaption>" if caption else ""
+    return f"<figure>{_scrolling(picture, caption or f'Figure {number}')}{said}</figure>"

@@ -9,13 +9,18 @@ import pytest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PRINTS = {
-    "plot_quick_start": "precision",
-    "grid_search_adasyn": "best: {'clf__gamma'",
-    "plot_sparse_classes": "focal + ADASYN: mean F1",
-    "bert_on_bytes": "pre-trained weights",
-    "own_captures": "captures held out",
+    "plot_bert_on_bytes": "pre-trained weights",
+    "plot_early_decision": "lose most by deciding early",
+    "plot_exports": "sessions; missing:",
+    "plot_first_look": "packets",
+    "plot_grid_search": "best: {'estimator__clf__gamma'",
     "plot_honest_evaluation": "macro F1, whole captures",
-    "live_stream": "The capture is",
+    "plot_live_stream": "The capture is",
+    "plot_model_card": "the same predictions: True",
+    "plot_own_captures": "captures held out",
+    "plot_quick_start": "precision",
+    "plot_sparse_classes": "focal + ADASYN: mean F1",
+    "plot_unknown_traffic": "rejected_unknown",
 }
 
 
