@@ -25,8 +25,8 @@ PRINTS = {
 
 
 MARKS = {
-    "bert_on_bytes": [pytest.mark.slow, pytest.mark.neural],
-    "grid_search_adasyn": [pytest.mark.neural],
+    "plot_bert_on_bytes": [pytest.mark.slow, pytest.mark.neural],
+    "plot_grid_search": [pytest.mark.neural],
     "plot_sparse_classes": [pytest.mark.neural],
 }
 
