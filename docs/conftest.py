@@ -1,5 +1,6 @@
 """The code on the pages runs as it is printed: ``pytest docs``."""
 
+import lzma
 import os
 import shutil
 import subprocess
@@ -32,8 +33,9 @@ def enter_folder_with_captures(namespace):
             taken[label] += 1
             Path("captures", label).mkdir(parents=True, exist_ok=True)
             shutil.copy(path, Path("captures", label))
-    for name in ("unknown.pcap", "capture.pcap"):
-        shutil.copy(lab_captures()[0][-1], name)  # the content says what it is
+    shutil.copy(lab_captures()[0][-1], "unknown.pcap")  # the content says what it is
+    with lzma.open(lab_captures()[0][-1]) as file:  # what others read is not compressed
+        Path("capture.pcap").write_bytes(file.read())
 
 
 def leave_folder(namespace):
