@@ -81,11 +81,13 @@ $(BIN)/.installed-docs: $(BIN)/.installed
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'
 	touch $@
 
+# the site, then the code on its pages, its links, and the site in Chromium where there is one;
 # EXAMPLES: all, or a regular expression of the examples to run (names without plot_)
 docs: export SKTRAFFIC_DOCS_EXAMPLES = $(EXAMPLES)
 docs: export OMP_NUM_THREADS = 1
 docs: $(BIN)/.installed-docs
 	$(BIN)/python -m sphinx -n -W --keep-going -b html docs docs/_build/html
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile docs tests/docs
 
 docs-serve:
 	$(BIN)/python -m http.server --directory docs/_build/html --bind 127.0.0.1 8000

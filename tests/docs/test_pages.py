@@ -3,6 +3,7 @@
 import re
 import sys
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
@@ -47,6 +48,27 @@ def test_every_public_name_has_a_page_in_the_site(api_pages, site):
         for name in (f"{module}.{item}" for item in its.__all__):
             page = where.get(name, "nowhere").partition("#")[0].lstrip("/")
             assert (site / page).is_file(), name
+
+
+def test_no_link_inside_the_site_is_dead(site):
+    """Every relative address leads to a file that is there, and every anchor to an element."""
+    bs4 = pytest.importorskip("bs4", reason="needs the extra `docs`: beautifulsoup4")
+    anchors, links = {}, set()
+    for path in site.rglob("*.html"):
+        page = bs4.BeautifulSoup(path.read_bytes(), "html.parser")
+        anchors[path] = {tag["id"] for tag in page.find_all(id=True)}
+        for tag in page.find_all(["a", "img", "link", "script"]):
+            address = urlsplit(tag.get("href") or tag.get("src") or "#")
+            if not address.scheme and not address.netloc:
+                target = (path.parent / unquote(address.path)).resolve() if address.path else path
+                links.add((path, target, unquote(address.fragment)))
+    assert len(links) > 1000
+    dead = [
+        f"{page.relative_to(site)}: {target}#{anchor}"
+        for page, target, anchor in sorted(links)
+        if not target.is_file() or (target in anchors and anchor and anchor not in anchors[target])
+    ]
+    assert dead == []
 
 
 def test_every_page_says_where_to_go_next():
