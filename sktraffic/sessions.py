@@ -143,7 +143,15 @@ def empty_sessions():
 
 
 def from_arrow(table):
-    """Turn an Arrow table into a DataFrame with Arrow-backed columns, without copying."""
+    """Turn an Arrow table into a DataFrame with Arrow-backed columns, without copying.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> from sktraffic.sessions import from_arrow
+    >>> from_arrow(pa.table({"duration": [0.5]})).dtypes.to_dict()
+    {'duration': double[pyarrow]}
+    """
     return table.replace_schema_metadata(None).to_pandas(types_mapper=pd.ArrowDtype)
 
 
@@ -158,6 +166,13 @@ def to_arrow(X):
     -------
     pyarrow.Table
         Columns outside the schema (labels, say) are kept as they are; the index is dropped.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sktraffic.sessions import to_arrow
+    >>> to_arrow(pd.DataFrame({"dst_port": [443], "label": ["chat"]})).column_names
+    ['dst_port', 'label']
     """
     arrays, schema = [], session_schema(headers=True)
     for name in X.columns:
@@ -186,6 +201,12 @@ def check_sessions(X, columns=()):
         If `X` is not a DataFrame.
     ValueError
         If a column is missing.
+
+    Examples
+    --------
+    >>> from sktraffic.sessions import check_sessions, empty_sessions
+    >>> check_sessions(empty_sessions(), ["packet_size"]).shape[0]
+    0
     """
     if not isinstance(X, pd.DataFrame):
         raise TypeError(
@@ -213,6 +234,14 @@ def concat(tables):
     Returns
     -------
     DataFrame
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sktraffic.sessions import concat
+    >>> monday, tuesday = pd.DataFrame({"duration": [1.5]}), pd.DataFrame({"duration": [0.2]})
+    >>> concat([monday, tuesday]).index.tolist()
+    [0, 1]
     """
     tables = [table for table in tables if len(table)]
     if not tables:
@@ -343,6 +372,19 @@ def session_parts(path):
     ------
     FileNotFoundError
         If there is nothing at `path`, or a folder holds no part.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> import pandas as pd
+    >>> from sktraffic.sessions import session_parts, write_sessions
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in ("b.parquet", "a.parquet"):
+    ...         write_sessions(pd.DataFrame({"capture": [name]}), pathlib.Path(folder) / name)
+    ...     parts = session_parts(folder)
+    ...
+    >>> [path.name for path in parts]
+    ['a.parquet', 'b.parquet']
     """
     path = Path(path)
     if path.is_file():
@@ -431,6 +473,19 @@ def write_sessions(X, path):
     X : DataFrame
     path : str or path-like
         The file; it is written under a temporary name and renamed.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> import pandas as pd
+    >>> from sktraffic.sessions import read_sessions, write_sessions
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder) / "sessions.parquet"
+    ...     write_sessions(pd.DataFrame({"dst_port": [443], "duration": [0.5]}), path)
+    ...     table = read_sessions(path)
+    ...
+    >>> table.values.tolist()
+    [[443, 0.5]]
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -455,6 +510,15 @@ def first_packets(X, n_packets):
     -------
     DataFrame
         Same rows; `duration`, `packet_count` and `total_bytes` are those of the packets kept.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sktraffic.sessions import first_packets
+    >>> X = pd.DataFrame({"packet_time": [[0.0, 0.5, 9.0]], "packet_size": [[60, 1500, 40]]})
+    >>> X = X.assign(duration=9.0, packet_count=3, total_bytes=1600)
+    >>> first_packets(X, 2)[["duration", "packet_count", "total_bytes"]].values.tolist()
+    [[0.5, 2.0, 1560.0]]
     """
     check_sessions(X, ("packet_time", "packet_size"))
     if n_packets < 1:

@@ -30,6 +30,19 @@ def capture_paths(paths):
     ------
     CaptureError
         If something does not exist, a folder holds no capture, or a file is named twice.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from sktraffic.capture import capture_paths
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in ("b.pcap", "a.pcapng.gz"):
+    ...         (Path(folder) / name).touch()
+    ...     found = capture_paths(folder)
+    ...
+    >>> [Path(path).name for path in found]
+    ['a.pcapng.gz', 'b.pcap']
     """
     if isinstance(paths, str | os.PathLike):
         paths = [paths]

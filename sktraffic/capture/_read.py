@@ -13,7 +13,14 @@ __all__ = ["capture_name", "packet_tables", "read_capture"]
 
 
 def capture_name(path):
-    """Return what the column `capture` says of a path; bytes that are no UTF-8 are written out."""
+    """Return what the column `capture` says of a path; bytes that are no UTF-8 are written out.
+
+    Examples
+    --------
+    >>> from sktraffic.capture import capture_name
+    >>> capture_name("captures/chat.pcap")
+    'captures/chat.pcap'
+    """
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 

@@ -39,6 +39,16 @@ class SessionStream:
     report : dict or None
         What became of every record, as in the report of `SessionExtractor.extract`; when the
         source has ended.
+
+    Examples
+    --------
+    >>> from sktraffic.capture import SessionExtractor
+    >>> from sktraffic.datasets import lab_captures
+    >>> with SessionExtractor().stream(lab_captures()[0][4], stop_after=0.5) as stream:
+    ...     n_sessions = sum(len(table) for table in stream)
+    ...
+    >>> n_sessions == stream.report["sessions"], stream.dropped
+    (True, 0)
     """
 
     def __init__(self, source, settings, *, stop_after, max_waiting, max_open):

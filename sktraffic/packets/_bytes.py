@@ -93,12 +93,28 @@ def window(data, start, stop, width):
 
 
 def be16(rows, column):
-    """Read a big-endian 16-bit number from each row of bytes; int64."""
+    """Read a big-endian 16-bit number from each row of bytes; int64.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sktraffic.packets import be16
+    >>> be16(np.array([[1, 187, 0]], np.uint8), 0)
+    array([443])
+    """
     return rows[:, column : column + 2].view(">u2")[:, 0].astype(np.int64)
 
 
 def be32(rows, column):
-    """Read a big-endian 32-bit number from each row of bytes; int64."""
+    """Read a big-endian 32-bit number from each row of bytes; int64.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sktraffic.packets import be32
+    >>> be32(np.array([[9, 0, 0, 1, 0]], np.uint8), 1)
+    array([256])
+    """
     return rows[:, column : column + 4].view(">u4")[:, 0].astype(np.int64)
 
 
@@ -156,6 +172,15 @@ def slices(data, start, stop):
     content : ndarray of uint8
     offsets : ndarray of shape (n + 1,), int64
         Slice i is ``content[offsets[i]:offsets[i + 1]]``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sktraffic.packets import slices
+    >>> data = np.frombuffer(b"abcdef", np.uint8)
+    >>> content, offsets = slices(data, np.array([0, 3]), np.array([2, 6]))
+    >>> content.tobytes(), offsets
+    (b'abdef', array([0, 2, 5]))
     """
     array = binaries(data, start, stop)
     offsets = np.frombuffer(array.buffers()[1], np.int32)[: len(array) + 1].astype(np.int64)

@@ -78,6 +78,14 @@ class PacketFilter:
         The filter as given.
     program : tuple of (int, int, int, int)
         Instructions: code, distances of the jump where its test holds and where not, operand.
+
+    Examples
+    --------
+    >>> import pickle
+    >>> from sktraffic.packets import compile_filter
+    >>> kept = compile_filter("udp port 53")
+    >>> kept.text, pickle.loads(pickle.dumps(kept)) == kept
+    ('udp port 53', True)
     """
 
     text: str

@@ -198,6 +198,16 @@ def extension_headers(data, rows, at, stop, protocol, version):
         beyond the packet's end: then it is the last.
     head : ndarray of shape (n, 8), uint8
         Its first bytes; the very first is the number of what follows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sktraffic.packets import extension_headers
+    >>> data = np.array([6, 0, 0, 0, 0, 0, 0, 0, *range(20)], np.uint8)  # options, then TCP
+    >>> one = np.array([0])
+    >>> steps = extension_headers(data, one, one, one + 28, one, one + 6)
+    >>> [(kind.item(), size.item(), head[0, 0].item()) for _, _, kind, size, head in steps]
+    [(0, 8, 6)]
     """
     kind = protocol
     going = EXTENSIONS[kind] & ((version == 6) | (kind == AH))

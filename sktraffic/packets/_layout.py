@@ -65,6 +65,19 @@ class SessionBuilder:
     host_text : callable, default=address_text
         Writes addresses: from arrays of shape (n, 2), uint64, and of shape (n,), uint8 (the IP
         version) to a sequence of n strings.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sktraffic.packets import PacketTable, SessionBuilder, SessionTracker
+    >>> table = PacketTable.blank(3)
+    >>> table.time, table.size = np.array([0, 1, 130]) * 10**9, np.array([60, 1500, 40])
+    >>> tracker, builder = SessionTracker(), SessionBuilder("monday.pcap")
+    >>> builder.add(table, tracker.add(table))
+    3
+    >>> builder.end(tracker.finish())
+    >>> builder.take().select(["duration", "packet_count", "total_bytes"]).to_pylist()[0]
+    {'duration': 1.0, 'packet_count': 2, 'total_bytes': 1560}
     """
 
     def __init__(

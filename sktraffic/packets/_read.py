@@ -49,6 +49,15 @@ def read_records(source, facts):
     ------
     ValueError
         If the file is neither pcap nor pcapng.
+
+    Examples
+    --------
+    >>> from sktraffic.datasets import lab_captures
+    >>> from sktraffic.packets import FileFacts, read_records
+    >>> facts = FileFacts()
+    >>> n_records = sum(len(block.time) for block in read_records(lab_captures()[0][4], facts))
+    >>> n_records, facts.format
+    (2399, 'pcap')
     """
     with open_capture(source, facts) as file:
         window = Window(file)
@@ -110,6 +119,15 @@ class PacketReader:
     facts : FileFacts
         What the capture showed so far, and why records gave no packet. When the iteration has
         ended, every record is accounted for.
+
+    Examples
+    --------
+    >>> from sktraffic.datasets import lab_captures
+    >>> from sktraffic.packets import read_packets
+    >>> with_facts = read_packets(lab_captures()[0][0])
+    >>> n_packets = sum(len(table) for table in with_facts)
+    >>> n_packets == with_facts.facts.packets
+    True
     """
 
     def __init__(self, source, *, decode_tunnels=True, join_fragments=True):

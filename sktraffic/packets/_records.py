@@ -35,6 +35,15 @@ class RecordBlock:
         Where each frame begins in `data`.
     data : bytes-like
         The stretch of the file that holds the frames.
+
+    Examples
+    --------
+    >>> from sktraffic.datasets import lab_captures
+    >>> from sktraffic.packets import FileFacts, read_records
+    >>> block = next(iter(read_records(lab_captures()[0][4], FileFacts())))
+    >>> at, size = block.at[0], block.captured[0]
+    >>> len(bytes(block.data[at : at + size])) == int(size), set(block.link_type.tolist())
+    (True, {1})
     """
 
     time: np.ndarray
@@ -79,6 +88,15 @@ class FileFacts:
     remarks : list of str
         What a reader of the results should know: unusual headers, times that are not what the
         file's header says.
+
+    Examples
+    --------
+    >>> from sktraffic.datasets import lab_captures
+    >>> from sktraffic.packets import FileFacts, read_records
+    >>> facts = FileFacts()
+    >>> n_records = sum(len(block.time) for block in read_records(lab_captures()[0][0], facts))
+    >>> facts.format, facts.link_types, facts.records == n_records, facts.damage
+    ('pcap', {1}, True, '')
     """
 
     format: str = ""

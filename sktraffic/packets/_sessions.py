@@ -42,6 +42,16 @@ class PacketSessions:
         tell: in the pieces after a timeout the client stays the client.
     ended : ndarray of shape (n_ended,), int64
         Numbers of the sessions that are known to have ended by the end of this table.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sktraffic.packets import PacketTable, SessionTracker
+    >>> table = PacketTable.blank(3)
+    >>> table.time = np.array([0, 1, 130]) * 10**9
+    >>> sessions = SessionTracker().add(table)
+    >>> sessions.place, sessions.local, sessions.numbers, sessions.first
+    (array([0, 1, 0]), array([0, 0, 1]), array([0, 1]), array([0, 2]))
     """
 
     time: np.ndarray

@@ -60,6 +60,15 @@ class PacketTable:
         was captured of the packet (padding excluded). Headers that are not there are at the end.
     data : ndarray of shape (n_bytes,), uint8
         A stretch of the file, shared by all packets in it.
+
+    Examples
+    --------
+    >>> from sktraffic.datasets import lab_captures
+    >>> from sktraffic.packets import PacketTable, read_packets
+    >>> table = PacketTable.concatenate(read_packets(lab_captures()[0][4]))
+    >>> udp = table.take(table.protocol == 17)
+    >>> len(table), len(udp), int(udp.dst_port[0])
+    (2393, 49, 5353)
     """
 
     record: np.ndarray

@@ -28,6 +28,21 @@ class RecordWriter:
     ----------
     records : int
         Written so far.
+
+    Examples
+    --------
+    >>> import io
+    >>> import numpy as np
+    >>> from sktraffic.datasets import lab_captures
+    >>> from sktraffic.packets import FileFacts, RecordWriter, read_records
+    >>> file = io.BytesIO()
+    >>> writer = RecordWriter(file)
+    >>> for block in read_records(lab_captures()[0][4], FileFacts()):
+    ...     writer.write(block, np.arange(len(block.time)))
+    ...
+    >>> writer.finish()
+    >>> writer.records
+    2399
     """
 
     def __init__(self, file, pcapng=False):

@@ -39,5 +39,14 @@ def burst_bounds(direction, offsets):
 
 
 def burst_sums(values, packets):
-    """Sum of a packet value over each burst; shape (n_bursts,)."""
+    """Sum of a packet value over each burst; shape (n_bursts,).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sktraffic.ragged import burst_bounds, burst_sums
+    >>> packets, _ = burst_bounds(np.array([1, 1, -1, -1, 1]), np.array([0, 3, 5]))
+    >>> burst_sums(np.array([60, 40, 1500, 52, 52]), packets)
+    array([ 100, 1500,   52,   52])
+    """
     return segment_sum(values, packets)

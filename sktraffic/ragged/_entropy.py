@@ -31,6 +31,12 @@ def size_edges(bins):
     ------
     ValueError
         If the edges do not grow.
+
+    Examples
+    --------
+    >>> from sktraffic.ragged import size_edges
+    >>> size_edges(64)[:3], size_edges([100, 1000])
+    (array([ 64., 128., 192.]), array([ 100., 1000.]))
     """
     if isinstance(bins, Integral):
         return np.arange(bins, MAX_SIZE + bins, bins, dtype=np.float64)
@@ -49,6 +55,12 @@ def iat_edges(bins):
     Returns
     -------
     ndarray of shape (n_edges,)
+
+    Examples
+    --------
+    >>> from sktraffic.ragged import iat_edges
+    >>> len(iat_edges(4)), iat_edges([0.001, 1.0])
+    (37, array([0.001, 1.   ]))
     """
     if isinstance(bins, Integral):
         low, high = np.log10(IAT_RANGE)
@@ -60,6 +72,13 @@ def bin_codes(values, edges):
     """Return the bin number of each value; bin k holds ``edges[k - 1] <= value < edges[k]``.
 
     Below the first edge is bin 0 and from the last edge on bin ``len(edges)``: no value is lost.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sktraffic.ragged import bin_codes
+    >>> bin_codes(np.array([40, 100, 1500]), np.array([100, 1000]))
+    array([0, 1, 2])
     """
     return np.searchsorted(edges, values, side="right")
 
@@ -78,6 +97,13 @@ def segment_entropy(codes, offsets):
     Returns
     -------
     ndarray of shape (n_sessions,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sktraffic.ragged import segment_entropy
+    >>> segment_entropy(np.array([0, 1, 0, 1, 2, 2]), np.array([0, 4, 6]))
+    array([1., 0.])
     """
     counts = np.diff(offsets)
     if not len(codes):

@@ -57,6 +57,15 @@ def ragged_words(column):
         Index into `words`; -1 where a packet has none.
     words : ndarray of str
     offsets : ndarray of shape (n_sessions + 1,), int64
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sktraffic.ragged import ragged_words
+    >>> column = pd.Series([["DNS: Query A"], ["DNS: Query A", "NTP: Client"]])
+    >>> codes, words, offsets = ragged_words(column)
+    >>> codes, list(words), offsets
+    (array([0, 0, 1]), ['DNS: Query A', 'NTP: Client'], array([0, 1, 3]))
     """
     flat, offsets = flat_list(column)
     if not pa.types.is_dictionary(flat.type):
@@ -78,6 +87,12 @@ def list_column(values, offsets, type=None):
     Returns
     -------
     Series of length n_sessions
+
+    Examples
+    --------
+    >>> from sktraffic.ragged import list_column
+    >>> [list(each) for each in list_column([5, 6, 7], [0, 2, 2, 3])]
+    [[5, 6], [], [7]]
     """
     if not isinstance(values, pa.Array):
         values = pa.array(values, type=type)
@@ -88,7 +103,15 @@ def list_column(values, offsets, type=None):
 
 
 def offsets_to_rows(offsets):
-    """Say for every flat value which session it belongs to; shape (n_packets,)."""
+    """Say for every flat value which session it belongs to; shape (n_packets,).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sktraffic.ragged import offsets_to_rows
+    >>> offsets_to_rows(np.array([0, 2, 2, 3]))
+    array([0, 0, 2])
+    """
     return np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
 
 
@@ -104,6 +127,13 @@ def flat_list(column):
     -------
     values : pyarrow.Array of shape (n_packets,)
     offsets : ndarray of shape (n_sessions + 1,), int64
+
+    Examples
+    --------
+    >>> from sktraffic.ragged import flat_list, list_column
+    >>> values, offsets = flat_list(list_column([b"GET", b"HTTP", b"OK"], [0, 2, 3]))
+    >>> values.to_pylist(), offsets
+    ([b'GET', b'HTTP', b'OK'], array([0, 2, 3]))
     """
     lists = column_array(column)
     if _holds_words(lists.type):
@@ -119,7 +149,14 @@ def flat_list(column):
 
 
 def first_of_lists(column, n):
-    """Cut each list of a list column after its first `n` values; a Series of the same index."""
+    """Cut each list of a list column after its first `n` values; a Series of the same index.
+
+    Examples
+    --------
+    >>> from sktraffic.ragged import first_of_lists, list_column
+    >>> [list(each) for each in first_of_lists(list_column([5, 6, 7], [0, 2, 3]), 1)]
+    [[5], [7]]
+    """
     flat, offsets = flat_list(column)
     kept = np.minimum(np.diff(offsets), n)
     new = np.concatenate([[0], np.cumsum(kept)])
@@ -131,7 +168,15 @@ def first_of_lists(column, n):
 
 
 def column_array(series):
-    """Return the Arrow data of a column, without a copy where it is Arrow-backed."""
+    """Return the Arrow data of a column, without a copy where it is Arrow-backed.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sktraffic.ragged import column_array
+    >>> column_array(pd.Series([80, 443])).to_pylist()
+    [80, 443]
+    """
     if isinstance(series.dtype, pd.ArrowDtype):
         return pa.chunked_array(series.array._pa_array)
     return pa.chunked_array([pa.array(series, from_pandas=True)])

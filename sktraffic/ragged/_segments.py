@@ -22,22 +22,54 @@ __all__ = [
 
 
 def segment_sum(values, offsets):
-    """Sum per session; 0 for a session without packets. Shapes (n_packets,) -> (n_sessions,)."""
+    """Sum per session; 0 for a session without packets. Shapes (n_packets,) -> (n_sessions,).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sktraffic.ragged import segment_sum
+    >>> segment_sum(np.array([1, 2, 5]), np.array([0, 2, 2, 3]))
+    array([3, 0, 5])
+    """
     return _reduce(np.add, values, offsets, 0)
 
 
 def segment_min(values, offsets, empty=0):
-    """Minimum per session; `empty` for a session without packets."""
+    """Minimum per session; `empty` for a session without packets.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sktraffic.ragged import segment_min
+    >>> segment_min(np.array([1, 2, 5]), np.array([0, 2, 2, 3]), empty=-1)
+    array([ 1, -1,  5])
+    """
     return _reduce(np.minimum, values, offsets, empty)
 
 
 def segment_max(values, offsets, empty=0):
-    """Maximum per session; `empty` for a session without packets."""
+    """Maximum per session; `empty` for a session without packets.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sktraffic.ragged import segment_max
+    >>> segment_max(np.array([1, 2, 5]), np.array([0, 2, 2, 3]), empty=-1)
+    array([ 2, -1,  5])
+    """
     return _reduce(np.maximum, values, offsets, empty)
 
 
 def safe_divide(numerator, denominator):
-    """Divide; 0 where the denominator is 0. Broadcasts."""
+    """Divide; 0 where the denominator is 0. Broadcasts.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sktraffic.ragged import safe_divide
+    >>> safe_divide(np.array([1, 2]), np.array([4, 0]))
+    array([0.25, 0.  ])
+    """
     numerator, denominator = np.broadcast_arrays(
         np.asarray(numerator, dtype=np.float64), np.asarray(denominator, dtype=np.float64)
     )
@@ -58,6 +90,13 @@ def ragged_select(mask, offsets):
     -------
     ndarray of shape (n_sessions + 1,), int64
         Session i of ``values[mask]`` is ``[out[i], out[i + 1])``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sktraffic.ragged import ragged_select
+    >>> ragged_select(np.array([True, False, True]), np.array([0, 2, 3]))
+    array([0, 1, 2])
     """
     return np.concatenate([[0], np.cumsum(mask, dtype=np.int64)])[offsets]
 
@@ -69,6 +108,13 @@ def ragged_diff(values, offsets):
     -------
     differences : ndarray of shape (n_packets - number of sessions with packets,)
     offsets : ndarray of shape (n_sessions + 1,), int64
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sktraffic.ragged import ragged_diff
+    >>> ragged_diff(np.array([0.0, 0.5, 2.0, 0.0, 3.0]), np.array([0, 3, 5]))
+    (array([0.5, 1.5, 3. ]), array([0, 2, 3]))
     """
     inside = np.ones(len(values), dtype=bool)
     inside[offsets[:-1][np.diff(offsets) > 0]] = False
@@ -77,7 +123,15 @@ def ragged_diff(values, offsets):
 
 
 def segment_mean(values, offsets):
-    """Mean per session; 0 for a session without values."""
+    """Mean per session; 0 for a session without values.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sktraffic.ragged import segment_mean
+    >>> segment_mean(np.array([1, 2, 5]), np.array([0, 2, 3]))
+    array([1.5, 5. ])
+    """
     return safe_divide(segment_sum(np.asarray(values, np.float64), offsets), np.diff(offsets))
 
 
@@ -85,6 +139,13 @@ def segment_std(values, offsets):
     """Return the standard deviation per session (N - 1); 0 for fewer than two values.
 
     Two passes, mean first: the one-pass formula loses all digits when the mean is large.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sktraffic.ragged import segment_std
+    >>> segment_std(np.array([1, 3, 5]), np.array([0, 2, 3])).round(3)
+    array([1.414, 0.   ])
     """
     values = np.asarray(values, np.float64)
     centred = values - np.repeat(segment_mean(values, offsets), np.diff(offsets))
@@ -99,6 +160,14 @@ def segment_quantiles(values, offsets, quantiles):
     -------
     ndarray of shape (n_sessions, n_quantiles)
         0 for a session without values.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sktraffic.ragged import segment_quantiles
+    >>> segment_quantiles(np.array([1.0, 2.0, 3.0, 9.0]), np.array([0, 3, 4]), [0.5])
+    array([[2.],
+           [9.]])
     """
     values = np.asarray(values, np.float64)
     counts = np.diff(offsets)

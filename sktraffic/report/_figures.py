@@ -70,6 +70,15 @@ def confusion_figure(table):
     Returns
     -------
     matplotlib Figure
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sktraffic.report import confusion_figure
+    >>> names = ["chat", "voip"]
+    >>> figure = confusion_figure(pd.DataFrame([[8, 2], [1, 9]], index=names, columns=names))
+    >>> [text.get_text() for text in figure.axes[0].texts]
+    ['8', '2', '1', '9']
     """
     counts = table.to_numpy()
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)

@@ -106,6 +106,13 @@ def compare_classes(evaluation, others):
     DataFrame
         Recall, precision and F1 of the model, then the F1 of each other one, then what the scores
         stand on.
+
+    Examples
+    --------
+    >>> from sktraffic.report import compare_classes, evaluate_captures
+    >>> forest = evaluate_captures(clf, paths, labels)  # doctest: +SKIP
+    >>> network = evaluate_captures(other, paths, labels)  # doctest: +SKIP
+    >>> compare_classes(forest, {"network": network})[["f1", "f1 network"]]  # doctest: +SKIP
     """
     table = evaluation.per_class[["recall", "precision", "f1"]].copy()
     for name, other in others.items():
@@ -131,6 +138,13 @@ def compare_overall(evaluation, others, name="model"):
     -------
     DataFrame
         A row a model, a column a score.
+
+    Examples
+    --------
+    >>> from sktraffic.report import compare_overall, evaluate_captures
+    >>> forest = evaluate_captures(clf, paths, labels)  # doctest: +SKIP
+    >>> network = evaluate_captures(other, paths, labels)  # doctest: +SKIP
+    >>> compare_overall(forest, {"network": network}, name="forest")  # doctest: +SKIP
     """
     rows = {name: evaluation.scores, **{key: other.scores for key, other in others.items()}}
     table = pd.DataFrame(rows).T.rename(

@@ -39,6 +39,23 @@ class ExportPackets:
         Rows that are not IP.
     notes : list of str
         What was found on the way.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> from sktraffic.wireshark import export_packets
+    >>> text = '''No.,Time,Source,Destination,Protocol,Length,Info
+    ... 1,0.0,10.0.0.1,10.0.0.2,DNS,74,Standard query 0x1 A example.org
+    ... 2,0.2,10.0.0.2,10.0.0.1,DNS,90,Standard query response 0x1 A 10.0.0.9
+    ... '''
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder) / "list.csv"
+    ...     _ = path.write_text(text)
+    ...     packets = export_packets(path)
+    ...
+    >>> from sktraffic.messages import MESSAGES
+    >>> [MESSAGES[code] for code in packets.message]
+    ['DNS: Query A', 'DNS: Response']
     """
 
     table: PacketTable
@@ -67,6 +84,22 @@ def export_packets(path, fill_ports=True):
     ------
     FileNotFoundError, ValueError, ImportError
         See :func:`read_wireshark`.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> from sktraffic.wireshark import export_packets
+    >>> text = '''No.,Time,Source,Destination,Protocol,Length,Info
+    ... 1,0.0,10.0.0.1,10.0.0.2,DNS,74,Standard query 0x1 A example.org
+    ... 2,0.2,10.0.0.2,10.0.0.1,DNS,90,Standard query response 0x1 A 10.0.0.9
+    ... '''
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder) / "list.csv"
+    ...     _ = path.write_text(text)
+    ...     packets = export_packets(path)
+    ...
+    >>> len(packets.table), packets.absolute, packets.skipped
+    (2, False, 0)
     """
     text, repeated = read_export(path)
     text = _in_order(text, path)

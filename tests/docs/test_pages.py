@@ -36,6 +36,18 @@ def test_every_public_name_is_on_its_modules_page(api_pages, tmp_path):
         assert sorted(a or b for a, b in listed) == sorted(module.__all__)
 
 
+def test_every_class_and_function_shows_an_example(api_pages):
+    """What the page of a public name says ends with code; the doctests run it."""
+    shown = {
+        f"{module.__name__}.{name}": ">>> " in (getattr(module, name).__doc__ or "")
+        for module in api_pages.public_modules().values()
+        for heading, names in api_pages.groups(module).items()
+        if heading in ("Classes", "Functions")
+        for name in names
+    }
+    assert [name for name, example in shown.items() if not example] == []
+
+
 def test_every_public_name_has_a_page_in_the_site(api_pages, site):
     """The inventory of the built site leads each name to a page that is there."""
     from sphinx.util.inventory import InventoryFile
