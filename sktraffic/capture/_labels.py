@@ -257,7 +257,9 @@ class CaptureLabels:
 
     def _put(self, everything):
         columns, frames = self._heads.take(everything)
-        if not len(frames):
+        if 0 < len(frames) <= LARGEST_PORTION:
+            self._labeller.put(Portion(self, columns, frames))
+        if len(frames) <= LARGEST_PORTION:
             return
         for rows in _shares(columns["session"], LARGEST_PORTION):
             share = {name: values[rows] for name, values in columns.items()}

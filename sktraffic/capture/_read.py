@@ -24,7 +24,7 @@ def capture_name(path):
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def read_capture(path, settings, report, labels=None, packet_filter=None):
+def read_capture(path, settings, report, labels=None, packet_filter=None, put=None):
     """Read a capture.
 
     Parameters
@@ -37,6 +37,9 @@ def read_capture(path, settings, report, labels=None, packet_filter=None):
         Given the packets that nDPI is to see; the tables come without labels.
     packet_filter : PacketFilter, optional
         The settings' own, compiled.
+    put : callable, optional
+        As for `SessionReader`. None is yielded then when the capture's packets wait, and messages
+        must be read before the next table is asked for.
 
     Yields
     ------
@@ -51,7 +54,7 @@ def read_capture(path, settings, report, labels=None, packet_filter=None):
     began = time.perf_counter()
     name = capture_name(path)
     report.update(dict.fromkeys(REPORT_COLUMNS), capture=name)
-    reader = SessionReader(name, settings, labels, packet_filter)
+    reader = SessionReader(name, settings, labels, packet_filter, put=put)
     packets = read_packets(
         path, decode_tunnels=settings.decode_tunnels, join_fragments=settings.join_fragments
     )
@@ -60,6 +63,11 @@ def read_capture(path, settings, report, labels=None, packet_filter=None):
             reader.add(table)
             if reader.builder.ready() and (rows := reader.take()) is not None:
                 yield rows
+    if put is not None:
+        reader.settle()
+        paused = time.perf_counter()
+        yield None
+        began += time.perf_counter() - paused
     reader.finish()
     rows = reader.take()
     report.update(account(packets.facts, reader))

@@ -1,5 +1,7 @@
 """Packet tables to session tables: what files and live traffic have in common."""
 
+import functools
+
 import numpy as np
 import pyarrow.compute as pc
 
@@ -29,6 +31,9 @@ class SessionReader:
         Whether sessions are given when they have shown `max_packets` packets, not when they end.
     watch : callable, optional
         Called with each packet table and its sessions.
+    put : callable, optional
+        Where packets wait until their messages are read together with those of other captures
+        (see `MessageQueue.put`): sessions can be ended and taken when they have been.
 
     Attributes
     ----------
@@ -40,7 +45,9 @@ class SessionReader:
         Rows taken, and packets in them.
     """
 
-    def __init__(self, name, settings, labels=None, packet_filter=None, early=False, watch=None):
+    def __init__(
+        self, name, settings, labels=None, packet_filter=None, early=False, watch=None, put=None
+    ):
         self._watch = watch
         self._settings, self._filter, self._early = settings, packet_filter, early
         self.tracker = SessionTracker(
@@ -60,7 +67,8 @@ class SessionReader:
             headers=settings.headers,
             words=MESSAGES,
         )
-        self._messages = MessageReader() if settings.messages else None
+        self._put = put
+        self._messages = MessageReader() if settings.messages and put is None else None
         self.labels = labels
         self._copies = DuplicateFinder()
         self._probed = self._copied = 0
@@ -110,14 +118,21 @@ class SessionReader:
         sessions = self.tracker.add(table, following)
         if self._watch is not None:
             self._watch(table, sessions)
+        if self.labels is not None:
+            self.labels.add(table, sessions.session, sessions.place)
+            self.labels.end(sessions.ended)
+        if self._put is not None:
+            self._put(table, sessions, functools.partial(self._keep, table, sessions))
+            return
         message = None
         if self._messages is not None:
             message = self._messages.read(table, sessions)
             self._messages.forget(sessions.ended)
+        self._keep(table, sessions, message)
+
+    def _keep(self, table, sessions, message):
+        """Have packets laid out when their sessions end."""
         self.filtered += len(table) - self.builder.add(table, sessions, message)
-        if self.labels is not None:
-            self.labels.add(table, sessions.session, sessions.place)
-            self.labels.end(sessions.ended)
         if self._early and self._settings.max_packets is not None:
             full = sessions.place == self._settings.max_packets - 1
             self._give(np.setdiff1d(sessions.session[full], sessions.ended))

@@ -1,6 +1,7 @@
 """What one worker does: some captures, one after the other, that share nDPI's process."""
 
 import contextlib
+import functools
 import os
 
 import numpy as np
@@ -9,6 +10,7 @@ import pyarrow as pa
 from sktraffic.capture._errors import CaptureError
 from sktraffic.capture._flow_labels import FlowLabels, with_labels
 from sktraffic.capture._labels import Labeller
+from sktraffic.capture._message_queue import MessageQueue
 from sktraffic.capture._parts import Part
 from sktraffic.capture._read import capture_name, read_capture
 from sktraffic.capture._report import REPORT_COLUMNS, note_labels
@@ -17,6 +19,7 @@ __all__ = ["extract", "extract_to_parts", "portions"]
 
 # captures are read together up to so many, and so many bytes
 MOST_CAPTURES, MOST_BYTES = 512, 32 << 20
+MOST_TOGETHER = 2 << 20  # bytes of captures whose messages are read together
 
 
 def portions(files, n_workers):
@@ -51,17 +54,46 @@ def extract(paths, settings, keep_going):
     """Read captures whole; returns a list of (Arrow table or None, report)."""
     packet_filter, out = settings.packet_filter(), []
     with _labeller(settings) as labeller:
-        for path in paths:
-            report, labels = {}, _labels(labeller, settings)
-            try:
-                tables = list(read_capture(path, settings, report, labels, packet_filter))
-            except CaptureError as error:
-                if not keep_going:
-                    raise
-                out.append(([], None, _failed(report, path, error)))
-            else:
-                out.append((tables, labels, report))
+        for some in _small_together(paths):
+            queue = MessageQueue() if settings.messages and len(some) > 1 else None
+            begun = []
+            for number, path in enumerate(some):
+                report, labels = {}, _labels(labeller, settings)
+                put = queue and functools.partial(queue.put, number)
+                tables = read_capture(path, settings, report, labels, packet_filter, put)
+                begun.append((path, tables, labels, report))
+                if queue is not None:
+                    _attempt(next, tables, report, path, keep_going)
+            if queue is not None:
+                queue.read()
+            for path, tables, labels, report in begun:
+                tables = _attempt(list, tables, report, path, keep_going)
+                out.append((tables or [], labels, report))
         return [(_whole(tables, labels, report), report) for tables, labels, report in out]
+
+
+def _small_together(paths):
+    """Divide captures into those that are large, one by one, and runs of small ones."""
+    out, size = [], 0
+    for path in paths:
+        own = os.path.getsize(path) if os.path.isfile(path) else MOST_TOGETHER
+        if not out or size + own > MOST_TOGETHER:
+            out.append([])
+            size = 0
+        out[-1].append(path)
+        size += own
+    return out
+
+
+def _attempt(function, tables, report, path, keep_going):
+    """Go on with a capture; None where it cannot be read and the others are to go on."""
+    try:
+        return function(tables)
+    except CaptureError as error:
+        if not keep_going:
+            raise
+        report.update(_failed(report, path, error))
+        return None
 
 
 def _whole(tables, labels, report):
