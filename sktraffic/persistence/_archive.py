@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import zipfile
 from pathlib import Path
 
@@ -74,6 +75,8 @@ def read_archive(path):
         names = [info.filename for info in archive.infolist()]
         if not isinstance(hashes, dict) or sorted(names) != sorted([PROVENANCE, *hashes]):
             raise damaged(path, "its members are not those that its provenance names")
+        if not all(re.fullmatch(r"\w[\w.-]*", name, re.ASCII) for name in names):
+            raise damaged(path, "its members are named as no model's are, with folders say")
         if sum(info.file_size for info in archive.infolist()) > MAXIMUM_BYTES:
             raise damaged(path, f"it unpacks to more than {MAXIMUM_BYTES} bytes")
         members = {}
