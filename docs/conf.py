@@ -24,6 +24,7 @@ version = release = sktraffic.__version__
 
 extensions = [
     "external_links",
+    "name_links",
     "myst_parser",
     "numpydoc",
     "sphinx.ext.autodoc",
@@ -71,7 +72,7 @@ sphinx_gallery_conf = {
     "abort_on_example_error": False,
     "only_warn_on_example_error": False,
     "remove_config_comments": True,
-    "within_subsection_order": "FileNameSortKey",
+    "within_subsection_order": "gallery_order.ByTask",
     "matplotlib_animations": False,
     "min_reported_time": 0,
     "show_memory": False,
@@ -89,7 +90,9 @@ html_favicon = html_logo = "_static/logo.svg"
 html_css_files = ["sktraffic.css"]
 html_context = {"default_mode": "auto"}  # what the browser prefers
 html_show_sourcelink = False
-html_sidebars = {"index": [], "installation": [], "getting_started": [], "comparison": []}
+# pages that stand alone: no empty list of neighbours beside them
+ALONE = ("index", "installation", "getting_started", "comparison", "results", "whats_new")
+html_sidebars = {page: [] for page in ALONE}
 html_theme_options = {
     "logo": {"text": f"sktraffic {version}", "alt_text": "sktraffic, to the first page"},
     "navbar_end": ["theme-switcher"],

@@ -39,17 +39,18 @@ example = tokens.fit_transform(X.iloc[:1])
 print(f"{np.asarray(example).shape[1]} tokens a session; mask: {', '.join(tokens.mask)}")
 
 # %%
-# What the network sees of some sessions, a row each, class by class. White is hidden or padding;
-# structure that differs between classes is what can be learnt.
+# What the network sees of some sessions, as many of each class, a row each. White is hidden or
+# padding; structure that differs between classes is what can be learnt.
 
-order = train[np.argsort(y[train], kind="stable")]
-order = order[:: max(len(order) // 160, 1)]
-ids = np.asarray(tokens.transform(X.iloc[order])).astype(float)
+classes, each = np.unique(y), 12
+rows = np.concatenate([train[y[train] == label][:each] for label in classes])
+ids = np.asarray(tokens.transform(X.iloc[rows])).astype(float)
 ids[ids < 3] = np.nan  # padding, masked, separator
 fig, ax = plt.subplots(figsize=(7, 5), layout="constrained")
 ax.imshow(ids - 3, aspect="auto", cmap="viridis", interpolation="nearest")
-starts = np.flatnonzero(np.r_[True, y[order][1:] != y[order][:-1]])
-ax.set_yticks(starts, y[order][starts])
+starts = np.flatnonzero(np.r_[True, y[rows][1:] != y[rows][:-1]])
+ax.hlines(starts[1:] - 0.5, -0.5, ids.shape[1] - 0.5, color="0.6", linewidth=0.6)
+ax.set_yticks(starts, y[rows][starts], va="top")
 ax.set(xlabel="token: four packets of 31 bytes, from the IP header on", ylabel="sessions by class")
 
 # %%

@@ -58,17 +58,14 @@ fields.sort_values("total_bytes", ascending=False)
 begin = (sessions["start"] - sessions["start"].min()).dt.total_seconds().to_numpy(float)
 length = sessions["duration"].to_numpy(float)
 common = list(fields["sessions"].nlargest(5).index)
+shown = sessions["application"].where(sessions["application"].isin(common), "others")
 fig, ax = plt.subplots(figsize=(7, 4.2), layout="constrained")
 for k, name in enumerate([*common, "others"]):
-    rows = np.flatnonzero(
-        sessions["application"].isin(common).to_numpy() == False  # noqa: E712
-        if name == "others"
-        else (sessions["application"] == name).to_numpy(bool)
-    )
+    rows = np.flatnonzero(shown == name)
     ax.barh(rows, np.maximum(length[rows], 0.15), left=begin[rows], color=f"C{k}", label=name)
 ax.invert_yaxis()
 ax.set(xlabel="seconds since the first packet", ylabel="session")
-ax.legend(loc="lower right", frameon=True)
+fig.legend(loc="outside right upper")
 
 # %%
 # One conversation

@@ -10,6 +10,7 @@ PAGES = (
     "results.html",
 )
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+CUT = "[...document.querySelectorAll('h1,h2,h3')].filter(h => h.scrollWidth > h.clientWidth + 1)"
 BROKEN = "[...document.images].filter(i => !i.complete || !i.naturalWidth).map(i => i.src)"
 
 
@@ -29,6 +30,7 @@ def test_page_is_sound(name, width, scheme, address, open_page):
     page.wait_for_load_state("networkidle")
     assert page.evaluate("document.documentElement.dataset.theme") == scheme
     assert page.evaluate(OVERFLOW) <= 0
+    assert page.evaluate(f"{CUT}.map(h => h.innerText)") == []
     assert page.evaluate(BROKEN) == []
     assert page.wrong == []
 
