@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 
 from sktraffic.capture import SessionExtractor
 from sktraffic.datasets import find_captures, lab_captures, load_captures, split_captures
@@ -56,7 +57,10 @@ for ax, name in zip(axes, each, strict=True):
             each.loc[label, name], [k] * len(each.loc[label]), "o", color=f"C{k % 10}", alpha=0.5
         )
     ax.set_yticks(range(len(classes)), classes)
-    ax.set(xscale="log", xlabel=f"{name} a capture")
+    decades = np.log10([each[name].min(), each[name].max()])
+    ends = 10 ** np.array([np.floor(decades[0]) - 0.1, np.ceil(decades[1])])
+    ax.set(xscale="log", xlabel=f"{name} a capture", xlim=ends)
+    ax.xaxis.set_minor_formatter("")
 
 # %%
 # Or captures as samples: train, save, load elsewhere, classify.
