@@ -10,7 +10,8 @@ PAGES = (
     "results.html",
 )
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-CUT = "[...document.querySelectorAll('h1,h2,h3')].filter(h => h.scrollWidth > h.clientWidth + 1)"
+LINES = "[...document.querySelectorAll('h1,h2,h3,dt.sig')]"
+CUT = f"{LINES}.filter(h => h.scrollWidth > h.clientWidth + 1)"
 BROKEN = "[...document.images].filter(i => !i.complete || !i.naturalWidth).map(i => i.src)"
 
 
