@@ -9,23 +9,34 @@ import torch
 from torch import nn
 
 from sktraffic.neural_network._runtime import DTYPES
+from sktraffic.nn import stack_members, stacked_forward
 
 __all__ = ["network_to_onnx"]
 
 
 class _Probabilities(nn.Module):
-    """Mean probability of one or several networks: (B, F) -> (B, K)."""
+    """Probabilities of a network: (B, F) -> (B, K)."""
 
-    def __init__(self, modules, bytes_as):
+    def __init__(self, network, bytes_as):
         super().__init__()
-        self.networks = nn.ModuleList(modules)
+        self.network = network
         self.bytes_as = bytes_as  # dtype of a network that reads bytes, else None
 
     def forward(self, x):
         if self.bytes_as is not None:
             x = x.to(self.bytes_as) / 255
-        total = sum(network(x).softmax(dim=-1) for network in self.networks)
-        return total / len(self.networks)
+        return self.network(x).softmax(dim=-1)
+
+
+class _MeanProbabilities(nn.Module):
+    """Mean probabilities of an ensemble's members, all computed together: (B, F) -> (B, K)."""
+
+    def __init__(self, modules, n_heads):
+        super().__init__()
+        self.stacked, self.n_heads = stack_members(modules), n_heads
+
+    def forward(self, x):
+        return stacked_forward(self.stacked, x, self.n_heads).softmax(dim=-1).mean(dim=0)
 
 
 def network_to_onnx(clf, opset):
@@ -51,18 +62,22 @@ def network_to_onnx(clf, opset):
     >>> clf = MLPClassifier((4,), max_epochs=1, early_stopping=False).fit([[0.0], [1.0]], [0, 1])
     >>> graph = network_to_onnx(clf, 18)  # doctest: +SKIP
     """
-    nets = [member.net_ for member in getattr(clf, "members_", [clf])]
     dtype = DTYPES[clf._fit_params["precision"]]
-    bytes_as = dtype if getattr(clf, "_is_bytes", False) else None
-    if bytes_as is not None or getattr(clf, "_reads_tokens", False):
-        dtype = torch.int64
     # copies: the classifier may predict meanwhile, on another device
-    modules = [copy.deepcopy(net.module_).to("cpu") for net in nets]
+    modules = [
+        copy.deepcopy(member.net_.module_).to("cpu") for member in getattr(clf, "members_", [clf])
+    ]
+    if hasattr(clf, "members_"):
+        network = _MeanProbabilities(modules, clf._fit_params["n_heads"])
+    else:
+        is_bytes = getattr(clf, "_is_bytes", False)
+        network = _Probabilities(modules[0], dtype if is_bytes else None)
+        dtype = torch.int64 if is_bytes or getattr(clf, "_reads_tokens", False) else dtype
     # a batch of one would be taken for a constant
     rows = torch.ones(2, clf.n_features_in_, dtype=dtype)
     with _quietly():
         program = torch.onnx.export(
-            _Probabilities(modules, bytes_as).eval(),
+            network.eval(),
             (rows,),
             dynamo=True,
             opset_version=opset,

@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.estimator_checks import check_class_weight_classifiers, parametrize_with_checks
 
 from sktraffic.neural_network import CNNLSTM
 
@@ -19,6 +19,11 @@ TINY = {"n_filters": (8,), "lstm_hidden_size": 8, "hidden_sizes": (8,), "random_
 def test_is_a_classifier(estimator, check):
     """CNNLSTM is a scikit-learn classifier of tables."""
     check(estimator)
+
+
+def test_class_weights_decide_in_15_epochs():
+    """At its own size, where no unweighted score of a validation part chooses the epoch."""
+    check_class_weight_classifiers("CNNLSTM", CNNLSTM(max_epochs=15, early_stopping=False))
 
 
 def test_learns_order_in_packet_sequences():
