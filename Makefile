@@ -1,4 +1,4 @@
-.PHONY: install demo lint test test-all fuzz mutants test-oldest test-matrix test-processors coverage lock-oldest dist docs docs-serve clean
+.PHONY: install demo lint test test-all fuzz mutants test-oldest test-matrix test-processors coverage lock-oldest audit dist docs docs-serve clean
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -69,6 +69,12 @@ lock-oldest: install
 # the share of lines that the tests run, and the files that they do not run whole
 coverage: install
 	$(BIN)/python -m pytest $(PYTEST) -m "not slow" --cov --cov-report=term-missing
+
+# known holes of the pinned versions; in an environment of its own
+audit:
+	$(PYTHON) -m venv build/audit
+	build/audit/bin/python -m pip install --quiet pip-audit
+	build/audit/bin/pip-audit --disable-pip --no-deps -r constraints.txt
 
 # a wheel and a source distribution below dist/, checked
 dist: install

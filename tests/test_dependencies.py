@@ -143,3 +143,15 @@ def test_a_saved_network_names_the_extra(tmp_path):
     )
     last = done.stderr.splitlines()[-1]
     assert last.startswith("ImportError: The neural network in") and "[neural]" in last
+
+
+def test_security_says_what_each_dependency_is_trusted_with(declared):
+    """Every package of the core and the extras stands in the table, once, and no other."""
+    policy = PYPROJECT.with_name("SECURITY.md")
+    if not policy.is_file():
+        pytest.skip("SECURITY.md is not beside the package")
+    table = policy.read_text("utf-8").partition("| packages | trusted with |")[2]
+    rows = re.findall(r"^\| ([\w, -]+) \| (?!-)", table, re.MULTILINE)
+    named = [name for row in rows for name in row.split(", ")]
+    wanted = {name for key, names in declared.items() if key not in SUMS for name in names}
+    assert sorted(named) == sorted(wanted)

@@ -2,7 +2,8 @@
 
 The package never imports this file: it runs as a script and is the only one that imports nfstream.
 Outside the caller's process a crash inside nDPI ends this process and no other, and what NFStreamer
-does to the CPU affinity stays here.
+does to the CPU affinity stays here. Once nfstream is imported, this process gives up all rights but
+those to read files and to answer (`_confine.py`): nDPI reads what strangers sent.
 
 Standard input gives one JSON request a line, ``{"path": ..., "n_dissections": ...}``. Each is
 answered on standard output with JSON lines: any number of lists of flows, then ``{"flows": n}``, or
@@ -18,11 +19,13 @@ pinning is off: a dozen of these processes must not share two cores.
 
 import json
 import os
+import runpy
 import signal
 import sys
 import threading
 import types
 from collections import deque
+from pathlib import Path
 
 # longer than any capture: the sessions were cut before
 FOREVER = 10**12
@@ -117,9 +120,12 @@ def main():
         out.flush()
 
     try:
+        rights = runpy.run_path(str(Path(__file__).with_name("_confine.py")))
         NFStreamer = load()
+        rights["confine"]()
         for line in sys.stdin:
             request = json.loads(line)
+            rights["more_time"]()
             streamer = NFStreamer(
                 source=request["path"],
                 n_dissections=request["n_dissections"],

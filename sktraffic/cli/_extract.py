@@ -3,7 +3,15 @@
 import pandas as pd
 
 from sktraffic.capture import SessionExtractor
-from sktraffic.cli._output import SUFFIXES, on_terminal, print_json, print_table, write_table
+from sktraffic.cli._output import (
+    OTHERS,
+    SUFFIXES,
+    check_table_path,
+    on_terminal,
+    print_json,
+    print_table,
+    write_table,
+)
 from sktraffic.datasets import find_captures, label_sessions, read_label_rules
 from sktraffic.feature_extraction import SessionStatistics
 from sktraffic.sessions import IDENTITY, LABELS, read_sessions
@@ -16,7 +24,8 @@ def run(captures, output, features, label, settings, overwrite, skip, jobs, as_j
         **settings, n_jobs=jobs, on_error="warn" if skip else "raise", progress=on_terminal()
     )
     labelled = None
-    if output.suffix.lower() in SUFFIXES and not output.is_dir():
+    if output.suffix.lower() in (*SUFFIXES, *OTHERS) and not output.is_dir():
+        check_table_path(output)
         if output.exists() and not overwrite:
             raise ValueError(f"{output} is there already. Pass overwrite=True to replace it.")
         label_of = _labeller(captures, label)

@@ -1,14 +1,17 @@
 """Errors of the user in one line, warnings in one line, exit codes."""
 
 import functools
+import inspect
 import os
 import re
 import sys
 import warnings
+from typing import Annotated
 
 import typer
 
-DEBUG = "SKTRAFFIC_DEBUG"
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+SKIP = " Pass --skip-unreadable to leave such captures out."
 # parameters as messages name them -> options
 OPTIONS = (
     (r"\bon_error='skip'", "--skip-unreadable"),
@@ -23,11 +26,11 @@ OPTIONS = (
 def guarded(command):
     """Wrap a command: a ValueError, an OSError or a missing extra ends in one line and exit code 1.
 
-    With the environment variable SKTRAFFIC_DEBUG set, the traceback is shown.
+    The command gets one option more, ``--debug``, which shows the traceback in place of the line.
     """
 
     @functools.wraps(command)
-    def run(*args, **kwargs):
+    def run(*args, debug, **kwargs):
         with warnings.catch_warnings():
             warnings.showwarning = _show
             warnings.simplefilter("once", UserWarning)
@@ -40,11 +43,23 @@ def guarded(command):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
                 raise typer.Exit(0) from None
             except (ValueError, OSError, ImportError) as error:
-                if os.environ.get(DEBUG):
+                if debug:
                     raise
-                say(f"error: {_one_line(error)}")
+                text = _one_line(error)
+                if (
+                    type(error).__name__ == "CaptureError"
+                    and kwargs.get("skip_unreadable") is False
+                ):
+                    text += SKIP * ("--skip-unreadable" not in text)
+                say(f"error: {text}")
                 raise typer.Exit(1) from None
 
+    signature = inspect.signature(command)
+    last = inspect.Parameter(
+        "debug", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Debug
+    )
+    run.__signature__ = signature.replace(parameters=[*signature.parameters.values(), last])
+    run.__annotations__ = {**command.__annotations__, "debug": Debug}
     return run
 
 

@@ -16,6 +16,20 @@ from rich.text import Text
 from sktraffic.sessions import PARQUET, to_arrow
 
 SUFFIXES = (".csv", ".parquet", ".jsonl", ".ndjson")
+# of files that somebody may expect, not of folders
+OTHERS = (
+    ".arrow",
+    ".bz2",
+    ".feather",
+    ".gz",
+    ".json",
+    ".pq",
+    ".tsv",
+    ".txt",
+    ".xls",
+    ".xlsx",
+    ".xz",
+)
 
 
 def console():
@@ -90,18 +104,20 @@ def print_table(frame, title=None, digits=3):
     console().print(table)
 
 
-def check_suffix(path):
-    """Raise unless a table can be written under this name."""
+def check_table_path(path):
+    """Raise unless a table can be written under this name; better before the work than after."""
     if path.suffix.lower() not in SUFFIXES:
         raise ValueError(
             f"{path} ends in {path.suffix or 'nothing'}; tables are written as "
             f"{', '.join(SUFFIXES)}."
         )
+    if not path.parent.is_dir():
+        raise ValueError(f"There is no folder {path.parent} to write {path.name} into.")
 
 
 def write_table(frame, path):
     """Write a table in the format that the suffix names, whole or not at all."""
-    check_suffix(path)
+    check_table_path(path)
     suffix = path.suffix.lower()
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

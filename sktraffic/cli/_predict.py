@@ -2,14 +2,14 @@
 
 from sktraffic.capture import capture_paths
 from sktraffic.cli._evaluate import load_classifier
-from sktraffic.cli._output import check_suffix, print_json, print_table, watched, write_table
+from sktraffic.cli._output import check_table_path, print_json, print_table, watched, write_table
 from sktraffic.report import classify_captures
 
 
 def run(model, captures, output, by, skip, jobs, as_json):
     """Classify, then write or print."""
     if output is not None:
-        check_suffix(output)
+        check_table_path(output)
     clf = load_classifier(model)
     paths = capture_paths(captures)
     X, _ = watched(clf.extractor_, jobs, skip).extract(paths)

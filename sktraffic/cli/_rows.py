@@ -6,7 +6,7 @@ import json
 import os
 import sys
 
-from sktraffic.cli._output import check_suffix, plain
+from sktraffic.cli._output import check_table_path, plain
 
 __all__ = ["open_rows"]
 
@@ -32,7 +32,7 @@ def open_rows(path, overwrite=False):
     if path is None:
         yield _Nowhere() if sys.stdout.isatty() else _Lines(sys.stdout)
         return
-    check_suffix(path)
+    check_table_path(path)
     if path.exists() and not overwrite:
         raise ValueError(f"{path} is there already. Pass overwrite=True to replace it.")
     suffix = path.suffix.lower()

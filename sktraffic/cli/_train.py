@@ -33,7 +33,7 @@ def run(
     paths, labels = find_captures(captures, label)
     if len(set(labels)) < 2:
         raise ValueError(
-            f"All {len(paths)} captures have the label {labels[0]!r}; a classifier needs two "
+            f"All {len(paths)} captures have the label {str(labels[0])!r}; a classifier needs two "
             "classes. --label says where labels come from: the folder of a capture, or its name."
         )
     with kept(cache) as folder:

@@ -1,5 +1,6 @@
 """What a user does wrong ends in one line and the right exit code."""
 
+import re
 import subprocess
 import sys
 
@@ -99,8 +100,60 @@ def test_help_is_light():
     assert done.returncode == 0 and done.stdout.startswith("sktraffic "), done.stderr
 
 
-def test_debug_shows_the_traceback(cli, monkeypatch, tmp_path):
-    """SKTRAFFIC_DEBUG hands the error on."""
-    monkeypatch.setenv("SKTRAFFIC_DEBUG", "1")
-    done = cli("inspect", tmp_path / "nothing.skt")
-    assert isinstance(done.exception, ValueError | OSError)
+@pytest.mark.parametrize("command", ["inspect", "predict", "evaluate", "stream"])
+def test_debug_shows_the_traceback(cli, tmp_path, command):
+    """Every command takes --debug, which hands the error on; without it there is one line."""
+    arguments = (command, tmp_path / "nothing.skt", *[tmp_path] * (command != "inspect"))
+    assert _one_line(cli(*arguments))
+    done = cli(*arguments, "--debug")
+    assert done.exit_code == 1 and isinstance(done.exception, ValueError | OSError)
+
+
+def test_a_traceback_is_on_standard_error(tmp_path):
+    """As Python writes it, with the error that the one line tells."""
+    command = [sys.executable, "-m", "sktraffic", "inspect", str(tmp_path / "nothing.skt")]
+    plain, full = (
+        subprocess.run(command + more, capture_output=True, text=True) for more in ([], ["--debug"])
+    )
+    assert plain.returncode == full.returncode == 1
+    assert plain.stderr.startswith("error: ") and "Traceback" not in plain.stderr
+    assert full.stderr.startswith("Traceback") and "There is no model file" in full.stderr
+
+
+def test_errors_name_options(bench, cli, tmp_path):
+    """What to do is told in the words of the command line, not in Python's."""
+    capture = next(bench.unseen.rglob("*.xz"))
+    broken, out = tmp_path / "broken.pcap", tmp_path / "out"
+    broken.write_bytes(b"no capture at all")
+    taken = tmp_path / "taken.csv"
+    taken.write_text("mine", "utf-8")
+    assert cli("extract", capture, "-o", out).exit_code == 0
+    for arguments, option in (
+        (("extract", broken, capture, "-o", tmp_path / "other"), "--skip-unreadable"),
+        (("extract", capture, "-o", taken), "--overwrite"),
+        (("extract", capture, "-o", out, "--idle-timeout", 5), "--overwrite"),
+        (("cut", capture, "--where", "duration >= 0", "-o", taken), "--overwrite"),
+        (("extract", capture, "-o", tmp_path / "x.csv", "--filter", "tcp prot 3"), "--filter"),
+    ):
+        done = cli(*arguments)
+        assert done.exit_code == 1 and _one_line(done) and option in done.stderr, done.output
+        assert not re.search(r"\w=(True|False|'|\")", done.stderr), done.stderr
+    assert taken.read_text("utf-8") == "mine"
+
+
+@pytest.mark.parametrize("name", ["rows.txt", "rows.xlsx", "rows.json", "rows.csv.gz"])
+def test_a_table_of_another_kind_is_no_folder(bench, cli, tmp_path, name):
+    """`extract -o rows.txt` says which tables are written, and makes nothing."""
+    capture = next(bench.unseen.rglob("*.xz"))
+    done = cli("extract", capture, "-o", tmp_path / name)
+    assert done.exit_code == 1 and _one_line(done) and ".csv, .parquet" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["extract", "predict", "stream"])
+def test_a_missing_folder_is_told_before_any_work(bench, cli, tmp_path, command):
+    """With its name, before the captures, which are not there either, are looked for."""
+    first = [bench.model] * (command != "extract")
+    done = cli(command, *first, tmp_path / "nothing.pcap", "-o", tmp_path / "no" / "rows.csv")
+    assert done.exit_code == 1 and _one_line(done)
+    assert f"There is no folder {tmp_path / 'no'}" in done.stderr
