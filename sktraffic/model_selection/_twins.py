@@ -59,4 +59,5 @@ def has_twin(X_train, X_test, *, n_packets=30):
         raise ValueError(f"n_packets is {n_packets}; at least 1 packet must be compared.")
     for X in (X_train, X_test):
         check_sessions(X, ("packet_size", "packet_direction"))
-    return np.isin(first_packet_keys(X_test, n_packets), first_packet_keys(X_train, n_packets))
+    test, train = (first_packet_keys(X, n_packets) for X in (X_test, X_train))
+    return np.isin(test, train, kind="sort")  # NumPy 2.0's table of small ranges overflows
