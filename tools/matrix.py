@@ -59,7 +59,7 @@ def environment(folder, python, version, name):
         run(*pip, "-r", lock)
         run(*pip, "--no-deps", "-e", ROOT)
     else:
-        extras = "all,test" if has_torch else "anonymise,dask,xlsx,zstd,test"
+        extras = "all,test" if has_torch else "anonymise,dask,onnx,xlsx,zstd,test"
         run(*pip, "-c", CONSTRAINTS, "-e", f"{ROOT}[{extras}]")
     return has_torch
 

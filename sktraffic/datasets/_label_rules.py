@@ -163,7 +163,7 @@ class _Sessions:
 
     def numbers(self, name):
         """Ports and protocols, -1 where missing; (n_sessions,) int64."""
-        return self._once(name, lambda: self._X[name].astype(object).fillna(-1).to_numpy(np.int64))
+        return self._once(name, lambda: self._X[name].astype("Int64").fillna(-1).to_numpy(np.int64))
 
     def times(self):
         """Nanoseconds since 1970 of the sessions' starts; the least int64 where missing."""

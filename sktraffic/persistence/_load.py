@@ -18,7 +18,7 @@ from sktraffic.persistence._errors import (
     UntrustedTypeError,
 )
 from sktraffic.persistence._provenance import versions
-from sktraffic.persistence._sound import trees_are_sound
+from sktraffic.persistence._sound import lacking_parameters, trees_are_sound
 
 _OLDEST_PROTOCOL = 2
 # packages whose objects are in a file; the others' versions are for the record
@@ -53,7 +53,8 @@ def load(path, *, extractor=None, on_mismatch=None, trusted=()):
     UntrustedTypeError
         If the file names a type that is neither on the list nor in `trusted`; the error says which.
     ModelMismatchError
-        If versions or extraction settings differ and are not let pass; the error says which.
+        If versions or extraction settings differ and are not let pass, or if an estimator has a
+        parameter here that it did not have where it was saved; the error says which.
     ModelFileError
         If the file is missing, damaged, cut, or of a later format.
     ImportError
@@ -94,6 +95,7 @@ def load(path, *, extractor=None, on_mismatch=None, trusted=()):
             model = loads(repack(members), trusted=sorted(names))
         if not trees_are_sound(model):
             raise damaged(path, "a decision tree points outside of itself")
+        _check_parameters(path, note, model)
     except ModelFileError:
         raise
     except UntrustedTypesFoundException as error:
@@ -192,6 +194,19 @@ def _check_versions(path, note, schema, policy):
             f"{path} was written with other versions ({'; '.join(different)}): predictions may "
             "differ. Install those versions, or train and save the model anew.",
             policy,
+        )
+
+
+def _check_parameters(path, note, model):
+    lacking = lacking_parameters(model, tuple(_HELD.values()))
+    if lacking:
+        here = versions()
+        there = [f"{name} {note['versions'].get(name, 'unknown')}" for name in _HELD]
+        raise ModelMismatchError(
+            f"{path} was written with {', '.join(there)}; of what the versions here "
+            f"({', '.join(f'{name} {here.get(name)}' for name in _HELD)}) need, it lacks "
+            + "; ".join(f"{', '.join(names)} of {kind}" for kind, names in lacking.items())
+            + ". Load it with those versions, or train and save the model anew."
         )
 
 

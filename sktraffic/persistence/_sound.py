@@ -1,6 +1,7 @@
-"""Checks of what a loaded model would otherwise index memory by."""
+"""Checks of a loaded model: what it would index memory by, and what other versions lack."""
 
 import numpy as np
+from sklearn.base import BaseEstimator
 
 from sktraffic._compat import Tree
 
@@ -13,7 +14,8 @@ def trees_are_sound(model):
     """
     return all(
         sound(tree, getattr(owner, "n_features_in_", tree.n_features))
-        for owner, tree in _trees(model)
+        for owner, tree in _reachable(model)
+        if isinstance(tree, Tree)
     )
 
 
@@ -36,17 +38,44 @@ def sound(tree, n_features):
     return bool(tree.node_count and values and (leaf | inside).all())
 
 
-def _trees(model):
-    """Yield (owner, Tree) for all trees that are reachable through attributes and containers."""
+def lacking_parameters(model, packages):
+    """Return the parameters that estimators inside a model do not hold, by class name.
+
+    A release of scikit-learn may add a parameter or drop one; an estimator that was saved with
+    another release then lacks it, and fails only when it is used.
+
+    Parameters
+    ----------
+    model : object
+    packages : sequence of str
+        Top-level packages whose estimators are looked at.
+
+    Returns
+    -------
+    dict of str to list of str
+    """
+    lacking = {}
+    for _, value in _reachable(model):
+        kind = type(value)
+        if isinstance(value, BaseEstimator) and kind.__module__.partition(".")[0] in packages:
+            names = [name for name in kind._get_param_names() if not hasattr(value, name)]
+            if names:
+                lacking[kind.__name__] = names
+    return lacking
+
+
+def _reachable(model):
+    """Yield (owner, value) for all that is reached through attributes and containers."""
     seen, waiting = set(), [(None, model)]
     while waiting:
         owner, value = waiting.pop()
-        if isinstance(value, Tree):
+        if isinstance(value, Tree):  # once for each owner: each has columns of its own
             yield owner, value
             continue
         if id(value) in seen:
             continue
         seen.add(id(value))
+        yield owner, value
         if isinstance(value, dict):
             inside = value.values()
         elif isinstance(value, list | tuple | set):

@@ -74,12 +74,12 @@ def test_wrong_usage_is_2(cli, arguments):
     assert cli(*arguments).exit_code == 2
 
 
-def test_help_and_version(cli):
+def test_help_and_version(cli, code_of_help):
     """Every command explains itself; the version is the package's."""
     from sktraffic import __version__
 
     assert cli("--version").stdout.strip() == f"sktraffic {__version__}"
-    assert cli().exit_code == 2  # no command: help, and wrong usage
+    assert cli().exit_code == code_of_help  # no command: help, and wrong usage
     for command in ("extract", "train", "evaluate", "predict", "inspect", "demo"):
         done = cli(command, "--help")
         assert done.exit_code == 0 and "Usage" in done.stdout

@@ -100,4 +100,4 @@ def test_a_strangers_card_does_not_steer_the_terminal(tmp_path):
 
     assert rewritten("\x1b[2J# Good\x07 model\u202e\n\nline").stdout == "[2J# Good model\n\nline\n"
     done = rewritten(None)
-    assert done.exit_code == 1 and "holds no model card" in done.stderr
+    assert done.exit_code == 1 and "holds no model card" in done.output

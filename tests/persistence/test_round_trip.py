@@ -410,3 +410,17 @@ def test_a_capture_classifier_brings_its_extractor(tmp_path):
     assert note["class_counts"][labels[first]]["captures"] == 1
     expected = clf.predict_sessions(paths[first])
     pd.testing.assert_frame_equal(back.predict_sessions(paths[first]), expected)
+
+
+def test_a_parameter_of_another_release_is_refused_by_name(tmp_path, monkeypatch):
+    """Parameter, class and versions are named when it is loaded, not when it first predicts."""
+    pipe = make_pipeline(StandardScaler(), DummyClassifier()).fit([[0.0], [1.0]], ["a", "b"])
+    save(pipe, tmp_path / "m.skt")
+    assert load(tmp_path / "m.skt").predict([[0.0]]).tolist() == ["a"]
+    names = [*DummyClassifier._get_param_names(), "temperature"]  # as if this release had added it
+    monkeypatch.setattr(DummyClassifier, "_get_param_names", lambda: names)
+    with pytest.raises(ModelMismatchError) as info:
+        load(tmp_path / "m.skt")
+    text = str(info.value)
+    assert "it lacks temperature of DummyClassifier" in text
+    assert f"scikit-learn {sklearn.__version__}" in text
