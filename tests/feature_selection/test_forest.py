@@ -26,9 +26,9 @@ from sktraffic.feature_selection._forest import (
 
 @parametrize_with_checks(
     [
-        ForestSelector(n_estimators=3),
-        ForestSelector(clusterer=KMeans(2, n_init=1), n_estimators=3),
-        ForestSelector(importance="permutation", n_estimators=3, n_repeats=1),
+        ForestSelector(n_estimators=3, random_state=0),
+        ForestSelector(clusterer=KMeans(2, n_init=1), n_estimators=3, random_state=0),
+        ForestSelector(importance="permutation", n_estimators=3, n_repeats=1, random_state=0),
     ]
 )
 def test_scikit_learn_checks(estimator, check):
