@@ -155,8 +155,8 @@ class SessionReader:
 
     def bound(self, max_waiting, max_open):
         """Keep memory bounded: end the oldest sessions, and give the largest as they are."""
-        self.end(self.tracker.end_oldest(max_open))
         self._give(self.builder.largest(max_waiting))
+        self.end(self.tracker.end_oldest(max_open))
 
     def _give(self, numbers):
         if len(numbers):

@@ -201,7 +201,10 @@ class SessionBuilder:
         Parameters
         ----------
         numbers : ndarray of int64
+            Those that have ended, or were given before, count no more.
         """
+        if self._ended:
+            numbers = np.setdiff1d(numbers, np.concatenate(self._ended))
         self._ended.append(numbers)
         self._given.update(numbers.tolist())
 

@@ -269,7 +269,7 @@ class SessionTracker:
         excess = len(used) - n_open
         if excess <= 0:
             return np.zeros(0, np.int64)
-        longest = used[np.argsort(state.last_ms[used], kind="stable")[:excess]]
+        longest = used[np.argpartition(state.last_ms[used], excess - 1)[:excess]]
         return self._end(longest, np.zeros(len(state.number), bool))
 
     def finish(self):

@@ -41,3 +41,27 @@ def test_many_sessions_that_end_together_keep_their_packets():
     assert (np.diff(offsets) == 2).all()
     assert (sizes.reshape(-1, 2) == 1000 + np.arange(count)[:, None]).all()
     assert sessions["total_bytes"].to_pylist() == (2 * (1000 + np.arange(count))).tolist()
+
+
+def test_a_session_that_was_given_is_remembered_until_it_ends():
+    """Not longer: one that had ended before is over, and nothing of it is kept for ever."""
+    table = PacketTable.blank(
+        6,
+        time=np.arange(6),
+        size=np.full(6, 40),
+        version=np.full(6, 4, np.uint8),
+        protocol=np.full(6, 17, np.uint8),
+        src=np.array([[0, 1], [0, 2]] * 3, np.uint64),
+        dst=np.array([[0, 3]] * 6, np.uint64),
+    )
+    tracker, builder = SessionTracker(), SessionBuilder("made up", n_bytes=0)
+    builder.add(table.take(slice(0, 4)), tracker.add(table.take(slice(0, 4))))
+    numbers = np.array([0, 1])
+    builder.end(numbers[:1])
+    builder.give(numbers)
+    assert builder.given(numbers).tolist() == [False, True]
+    assert builder.take()["packet_count"].to_pylist() == [2, 2]
+    assert builder.add(table.take(slice(5, 6)), tracker.add(table.take(slice(5, 6)))) == 0
+    builder.end(numbers[1:])
+    assert builder.given(numbers).tolist() == [False, False]
+    assert builder.take() is None
