@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sklearn
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.datasets import make_classification
 from sklearn.ensemble import RandomForestClassifier
@@ -17,6 +18,8 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils import all_estimators
+from sklearn.utils.fixes import parse_version
+from sklearn.utils.validation import check_is_fitted
 
 import sktraffic
 from sktraffic.persistence import (
@@ -132,12 +135,19 @@ def test_what_of_scikit_learn_cannot_be_saved_is_what_the_page_says(tmp_path):
     for name, cls in all_estimators():
         model = fitted(cls)
         try:
+            check_is_fitted(model)
+        except NotFittedError:  # what old releases' FeatureHasher says of itself, always
+            continue
+        try:
             save(model, tmp_path / "model.skt")
         except ModelFileError:
             refused.add(name)
             continue
         assert type(load(tmp_path / "model.skt")) is cls
-    assert refused == unsavable()
+    page = unsavable()
+    assert page <= refused
+    if parse_version(sklearn.__version__) >= parse_version("1.9"):  # older ones: a few more
+        assert refused == page
 
 
 class Foreign:
