@@ -20,6 +20,8 @@ OTHER_CAPTURE = {
 }  # fmt: skip
 # its clock says the year 152,000, which no nanosecond since 1970 can say
 WRONG_CLOCK = {"dhcp_big_endian.pcapng", "dhcp_little_endian.pcapng"}
+# a fuzzed fraction of 4,294 s, which nfstream takes for a negative one
+NEGATIVE_FRACTION = {"fuzz-2021-06-07-c6c72a0a56.pcap"}
 SETTINGS = {"size": "frame", "messages": False, "n_bytes": 0, "join_fragments": False}
 # what nfstream sees otherwise, and why
 DIFFERENT = {
@@ -93,26 +95,29 @@ def test_tunnels_that_are_left_closed_are_as_in_nfstream(traffic_data):
 
 
 def test_first_and_last_times_are_nfstreams(traffic_data, capsys):
-    """Times, addresses and ports equal those of a plain run, on every fourth capture.
+    """Times, addresses and ports equal those of a plain run, on all captures but the listed ones.
 
     nfstream's expected tables hold no times, so the times come from nfstream run on its own. Which
     end is the source is another matter: there the first sender, here the client.
     """
-    captures = [str(c) for _, c in _pairs(traffic_data) if c.name not in WRONG_CLOCK][::4]
+    captures = [str(c) for _, c in _pairs(traffic_data) if c.name not in WRONG_CLOCK]
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, *captures], capture_output=True, text=True, check=True
     )
     extractor = SessionExtractor(**SETTINGS, n_dissections=0)
     X = extractor.transform(captures)
-    sessions = 0
+    sessions, different = 0, []
     for capture, line in zip(captures, done.stdout.splitlines(), strict=True):
         ours = X[X["capture"] == capture]
         ends = zip(ours["src_ip"], ours["src_port"], ours["dst_ip"], ours["dst_port"], strict=True)
         ends = [sorted([[a, b], [c, d]]) for a, b, c, d in ends]
         columns = [ours[name] for name in ["protocol", "packet_count", "total_bytes"]]
         got = sorted([list(row) for row in zip(ends, *columns, *_milliseconds(ours), strict=True)])
-        assert got == json.loads(line), capture
-        sessions += len(got)
+        if got == json.loads(line):
+            sessions += len(got)
+        else:
+            different.append(capture.rsplit("/", 1)[-1])
+    assert sorted(different) == sorted(DIFFERENT.keys() | NEGATIVE_FRACTION)
     with capsys.disabled():
         print(f"\nfirst and last milliseconds equal nfstream's: {sessions} sessions")
 
