@@ -109,14 +109,14 @@ def _records_of(capture, rows, settings):
             if reader.builder.ready():
                 reader.take()
     reader.finish()
-    found, sessions = np.concatenate([[], *found]), np.concatenate([[], *sessions])
-    _check(capture, rows, sessions, settings)
-    return np.sort(found.astype(np.int64))
+    none = np.zeros(0, np.int64)
+    _check(capture, rows, np.concatenate([none, *sessions]), settings)
+    return np.sort(np.concatenate([none, *found]))
 
 
 def _check(capture, rows, sessions, settings):
     """Raise unless the sessions are those of the table: there, and of so many packets."""
-    numbers, counts = np.unique(sessions.astype(np.int64), return_counts=True)
+    numbers, counts = np.unique(sessions, return_counts=True)
     counted = dict(zip(numbers.tolist(), counts.tolist(), strict=True))
     for row in rows.to_dict("records"):
         n_packets = counted.get(row["session"], 0)

@@ -3,12 +3,13 @@
 import pandas as pd
 
 from sktraffic.capture import SessionExtractor, cut_sessions
-from sktraffic.cli._output import on_terminal, print_json
+from sktraffic.cli._output import check_free, on_terminal, print_json
 from sktraffic.sessions import FACTS, IDENTITY, LABELS
 
 
 def run(captures, output, where, settings, overwrite, jobs, as_json):
     """Choose sessions, and write their packets."""
+    check_free(output, overwrite)
     extractor = SessionExtractor(
         **settings, messages=False, n_bytes=0, n_jobs=jobs, progress=on_terminal()
     )

@@ -2,10 +2,11 @@
 
 import pandas as pd
 
-from sktraffic.capture import SessionExtractor
+from sktraffic.capture import SessionExtractor, capture_name
 from sktraffic.cli._output import (
     OTHERS,
     SUFFIXES,
+    check_free,
     check_table_path,
     on_terminal,
     print_json,
@@ -26,8 +27,7 @@ def run(captures, output, features, label, settings, overwrite, skip, jobs, as_j
     labelled = None
     if output.suffix.lower() in (*SUFFIXES, *OTHERS) and not output.is_dir():
         check_table_path(output)
-        if output.exists() and not overwrite:
-            raise ValueError(f"{output} is there already. Pass overwrite=True to replace it.")
+        check_free(output, overwrite)
         label_of = _labeller(captures, label)
         table, report = extractor.extract(captures)
         labels, labelled = label_of(table)
@@ -63,7 +63,7 @@ def _labeller(captures, label):
     if label not in ("folder", "stem"):
         raise ValueError(f"--label is {label!r}; it must be folder, stem or a .csv file of rules.")
     paths, labels = find_captures(captures, label)
-    of = dict(zip(paths, labels.tolist(), strict=True))
+    of = dict(zip(map(capture_name, paths), labels.tolist(), strict=True))
     return lambda table: (table["capture"].map(of).to_numpy(), None)
 
 

@@ -7,13 +7,12 @@ import os
 import sys
 from pathlib import Path
 
-import pyarrow.parquet as pq
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sktraffic.sessions import PARQUET, to_arrow
+from sktraffic.sessions import write_sessions
 
 SUFFIXES = (".csv", ".parquet", ".jsonl", ".ndjson")
 # of files that somebody may expect, not of folders
@@ -115,17 +114,23 @@ def check_table_path(path):
         raise ValueError(f"There is no folder {path.parent} to write {path.name} into.")
 
 
+def check_free(path, overwrite):
+    """Raise if a file would be replaced unasked, before any work is done for it."""
+    if path.exists() and not overwrite:
+        raise ValueError(f"{path} is there already. Pass overwrite=True to replace it.")
+
+
 def write_table(frame, path):
     """Write a table in the format that the suffix names, whole or not at all."""
     check_table_path(path)
     suffix = path.suffix.lower()
+    if suffix == ".parquet":  # not by pandas, which could not read its own list columns again
+        write_sessions(frame, path)
+        return
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         if suffix == ".csv":
             frame.to_csv(temporary, index=False)
-        elif suffix == ".parquet":
-            # and not by pandas, which could not read its own list columns again
-            pq.write_table(to_arrow(frame), temporary, **PARQUET)
         else:
             frame.to_json(
                 temporary, orient="records", lines=True, date_format="iso", date_unit="us"

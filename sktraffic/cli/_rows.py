@@ -6,7 +6,12 @@ import json
 import os
 import sys
 
-from sktraffic.cli._output import check_table_path, plain
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sktraffic.cli._output import check_free, check_table_path, plain
+from sktraffic.sessions import to_arrow
 
 __all__ = ["open_rows"]
 
@@ -33,8 +38,7 @@ def open_rows(path, overwrite=False):
         yield _Nowhere() if sys.stdout.isatty() else _Lines(sys.stdout)
         return
     check_table_path(path)
-    if path.exists() and not overwrite:
-        raise ValueError(f"{path} is there already. Pass overwrite=True to replace it.")
+    check_free(path, overwrite)
     suffix = path.suffix.lower()
     if suffix == ".parquet":
         with _parquet(path) as rows:
@@ -97,20 +101,8 @@ class _Batches:
             self._write()
 
     def _write(self):
-        import pandas as pd
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        from sktraffic.sessions import SCHEMA
-
-        frame = pd.DataFrame(self._waiting)
+        table = to_arrow(pd.DataFrame(self._waiting))
         self._waiting = []
-        arrays = []
-        for name in frame:
-            field = SCHEMA.field(name) if name in SCHEMA.names else None
-            values = frame[name].astype(object).where(frame[name].notna(), None)
-            arrays.append(pa.array(values, None if field is None else field.type))
-        table = pa.table(arrays, names=list(frame.columns))
         if self._writer is None:
             self._writer = pq.ParquetWriter(self._path, table.schema, compression="zstd")
         self._writer.write_table(table.cast(self._writer.schema))
@@ -119,9 +111,6 @@ class _Batches:
         if self._waiting:
             self._write()
         if self._writer is None:  # a table without rows has no columns either
-            import pyarrow as pa
-            import pyarrow.parquet as pq
-
             pq.write_table(pa.table({}), self._path)
         self.abandon()
 

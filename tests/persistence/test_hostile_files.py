@@ -1,6 +1,5 @@
 """Damaged and hostile model files: clear errors, no crash, and above all no code that runs."""
 
-import hashlib
 import io
 import json
 import os
@@ -17,6 +16,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sktraffic.persistence import ModelFileError, UntrustedTypeError, load, read_provenance, save
+from tests.persistence.attacks._craft import archive as write
+from tests.persistence.attacks._craft import node
 
 X = np.random.default_rng(0).normal(size=(60, 4))
 Y = np.array(["web", "vpn"] * 30)
@@ -30,23 +31,6 @@ def members(tmp_path_factory):
     save(model, path, X=X, y=Y)
     with zipfile.ZipFile(path) as archive:
         return {name: archive.read(name) for name in archive.namelist()}
-
-
-def write(path, members, hashed=True):
-    """Write members as an attacker would, who knows how to compute the hashes."""
-    members = dict(members)
-    if hashed:
-        note = json.loads(members["provenance.json"])
-        note["members"] = {
-            name: hashlib.sha256(data).hexdigest()
-            for name, data in members.items()
-            if name != "provenance.json"
-        }
-        members["provenance.json"] = json.dumps(note).encode()
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, data in members.items():
-            archive.writestr(name, data)
-    return path
 
 
 class Canary:
@@ -104,11 +88,6 @@ def test_members_that_nobody_named_are_refused(members, canary, tmp_path):
         archive.writestr("extra.pkl", payloads(canary)["pickle"])
     with pytest.raises(ModelFileError, match="not those that its provenance names"):
         load(path)
-
-
-def node(module, name, loader, **more):
-    """Return a node of skops' schema."""
-    return {"__module__": module, "__class__": name, "__loader__": loader, "__id__": 1, **more}
 
 
 def hostile_nodes(canary):

@@ -16,19 +16,21 @@ class Sings:
         return (os.system, (f"touch {self.canary}",))
 
 
-def archive(path, members):
-    """Write members with hashes that fit, as who knows the format would."""
+def archive(path, members, hashed=True):
+    """Write members, with hashes that fit as who knows the format would; returns the path."""
     members = dict(members)
-    note = json.loads(members["provenance.json"])
-    note["members"] = {
-        name: hashlib.sha256(data).hexdigest()
-        for name, data in members.items()
-        if name != "provenance.json"
-    }
-    members["provenance.json"] = json.dumps(note).encode()
+    if hashed:
+        note = json.loads(members["provenance.json"])
+        note["members"] = {
+            name: hashlib.sha256(data).hexdigest()
+            for name, data in members.items()
+            if name != "provenance.json"
+        }
+        members["provenance.json"] = json.dumps(note).encode()
     with zipfile.ZipFile(path, "w") as file:
         for name, data in members.items():
             file.writestr(name, data)
+    return path
 
 
 def node(module, name, loader, **more):
