@@ -14,6 +14,7 @@ class Model(str, Enum):  # noqa: UP042
     """Names of `sktraffic.pipeline.make_estimator`."""
 
     forest = "forest"
+    knn = "knn"
     mlp = "mlp"
     transformer = "transformer"
     bert = "bert"

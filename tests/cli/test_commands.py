@@ -134,12 +134,19 @@ def test_extracted_parts_hold_the_sessions(bench, cli, tmp_path):
     assert [part.stat().st_mtime_ns for part in parts] == times
 
 
-@pytest.mark.neural
+NEURAL = pytest.mark.neural
+
+
 @pytest.mark.parametrize(
-    "model", ["mlp", "transformer", pytest.param("bert", marks=pytest.mark.slow)]
+    "model",
+    [
+        "knn",
+        *(pytest.param(name, marks=NEURAL) for name in ("mlp", "transformer")),
+        pytest.param("bert", marks=[NEURAL, pytest.mark.slow]),
+    ],
 )
 def test_every_model_trains_and_comes_back_from_its_file(bench, cli, tmp_path, model):
-    """The networks go the same way as the forest: train, save, load, predict."""
+    """Others go the same way as the forest: train, save, load, predict."""
     file = tmp_path / "m.skt"
     done = cli("train", bench.seen, "-o", file, "--model", model, "--holdout", "0")
     assert done.exit_code == 0, done.output
