@@ -11,8 +11,9 @@ from sktraffic.feature_extraction._base import (
     check_known,
     ragged_columns,
 )
+from sktraffic.ragged import pad_first
 
-__all__ = ["PacketSequences", "pad_first"]
+__all__ = ["PacketSequences"]
 
 # field -> columns that it is made of; the field is one number a packet
 FIELDS = {
@@ -24,36 +25,9 @@ FIELDS = {
     "iat": ("packet_time",),
     "signed_iat": ("packet_time", "packet_direction"),
     "direction": ("packet_direction",),
+    "flags": ("packet_flags",),
 }
 SECONDS = ("time", "iat", "signed_iat")
-
-
-def pad_first(values, offsets, width):
-    """Cut every session after `width` values, or fill it up with zeros.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n_packets,)
-    offsets : ndarray of shape (n_sessions + 1,)
-    width : int
-
-    Returns
-    -------
-    ndarray of shape (n_sessions, width)
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sktraffic.feature_extraction._sequences import pad_first
-    >>> pad_first(np.array([1, 2, 3, 4]), np.array([0, 3, 4]), 2)
-    array([[1, 2],
-           [4, 0]])
-    """
-    counts = np.minimum(np.diff(offsets), width)
-    there = np.arange(width) < counts[:, None]
-    out = np.zeros(there.shape, dtype=values.dtype)
-    out[there] = values[(offsets[:-1, None] + np.arange(width))[there]]
-    return out
 
 
 def _field(name, values, offsets):
@@ -71,7 +45,7 @@ def _field(name, values, offsets):
 
 def _log(name, values):
     """Compress to sign(x) log(1 + |x|), x in bytes or, for times, microseconds."""
-    if name == "direction":
+    if name in ("direction", "flags"):
         return values
     x = values * 1e6 if name in SECONDS else values
     return np.sign(x) * np.log1p(np.abs(x))
@@ -92,11 +66,13 @@ class PacketSequences(BaseSessionTransformer):
 
     fields : sequence of str, default=("size", "iat", "direction")
         From "size" (bytes), "payload_size" (bytes), "time" (s since the session's start), "iat"
-        (s since the packet before, 0 for the first), "direction" (+1 or -1) and "signed_size",
-        "signed_payload_size", "signed_iat": the same times the direction.
+        (s since the packet before, 0 for the first), "direction" (+1 or -1), "flags" (of TCP, as a
+        number: FIN 1 to CWR 128) and "signed_size", "signed_payload_size", "signed_iat": the same
+        times the direction.
 
     scale : {"log"} or None, default=None
-        "log" replaces x by `sign(x) log(1 + |x|)`, x in bytes or microseconds; directions stay.
+        "log" replaces x by `sign(x) log(1 + |x|)`, x in bytes or microseconds; directions and
+        flags stay.
 
     Attributes
     ----------

@@ -13,6 +13,7 @@ from sktraffic.neural_network._ensemble import TransformerEnsemble
 from sktraffic.neural_network._masked_byte_model import MaskedByteModel
 from sktraffic.neural_network._mlp import MLPClassifier
 from sktraffic.neural_network._onnx import network_to_onnx
+from sktraffic.neural_network._packet_sequence import PacketSequenceClassifier
 
 __all__ = [
     "CNNLSTM",
@@ -22,6 +23,7 @@ __all__ = [
     "DeepPacketSAE",
     "MLPClassifier",
     "MaskedByteModel",
+    "PacketSequenceClassifier",
     "TransformerEnsemble",
     "network_to_onnx",
 ]

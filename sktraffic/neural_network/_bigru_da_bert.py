@@ -97,7 +97,7 @@ class BiGRUDABert(BaseTorchClassifier):
     pretrained: Any = None
     freeze_bert: bool = False
     lr: float = 2e-5
-    batch_size: int = 32
+    batch_size: int | None = 32
     max_epochs: int = 50
     warmup_ratio: float = 0.1
     gamma: float = 2.0

@@ -13,7 +13,7 @@ from sktraffic._compat import Interval
 from sktraffic.neural_network._base import BaseTorchClassifier
 from sktraffic.neural_network._bytes import ByteInputs
 from sktraffic.neural_network._inputs import check_sizes
-from sktraffic.neural_network._net import TensorBatches, TensorData, TensorNet
+from sktraffic.neural_network._net import TensorBatches, TensorData, TensorNet, batch_rows
 from sktraffic.neural_network._params import POSITIVE, SHARE
 from sktraffic.neural_network._random import FitRandom
 from sktraffic.neural_network._runtime import derive_seed
@@ -121,7 +121,7 @@ class DeepPacketSAE(ByteInputs, BaseTorchClassifier):
             data.X,
             data.weight,
             lr=self.pretrain_lr,
-            batch_size=self.batch_size,
+            batch_size=batch_rows(self.batch_size, len(X)),
             max_epochs=self.pretrain_epochs,
             seed=derive_seed(seed, 4),
         )

@@ -13,7 +13,7 @@ from skorch.helper import predefined_split
 
 from sktraffic.neural_network import _inputs
 from sktraffic.neural_network._callbacks import FitTasks, WarmupDecay
-from sktraffic.neural_network._net import TensorBatches, TensorData, TensorNet
+from sktraffic.neural_network._net import TensorBatches, TensorData, TensorNet, batch_rows
 from sktraffic.neural_network._params import TrainingParams
 from sktraffic.neural_network._random import FitRandom
 from sktraffic.neural_network._runtime import (
@@ -96,10 +96,11 @@ class TorchEstimator(TrainingParams):
         done = len(self._history)
         device = resolve_device(self.device)
         order = torch.Generator().manual_seed(derive_seed(seed, 3, done))
+        size = batch_rows(self.batch_size, len(data))
         own = [*callbacks, ("epoch_timer", EpochTimer())]
         own.append(("fit_tasks", FitTasks(context, hook, epochs)))
         if self.warmup_ratio and with_end:
-            n_batches = -(-len(data) // min(self.batch_size, len(data)))
+            n_batches = -(-len(data) // min(size, len(data)))
             own.append(("warmup_decay", WarmupDecay(self.warmup_ratio, epochs, n_batches)))
         previous = self.net_ if self.__sklearn_is_fitted__() else None
         net = self._net = self._build_net(
@@ -110,6 +111,7 @@ class TorchEstimator(TrainingParams):
             classes=classes,
             train_split=None if valid is None else predefined_split(valid),
             iterator_train=partial(batches, generator=order),
+            batch_size=size,
         )
         try:
             net.partial_fit(data, epochs=epochs)
@@ -137,7 +139,6 @@ class TorchEstimator(TrainingParams):
             **{"criterion": self._criterion(), **self._optimizer_params(), **given, **training},
             callbacks=callbacks,
             lr=self.lr,
-            batch_size=self.batch_size,
             max_epochs=self.max_epochs,
             device=device,
             verbose=int(self.verbose),

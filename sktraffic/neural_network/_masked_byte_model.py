@@ -93,7 +93,7 @@ class MaskedByteModel(
     mask_probability: float = 0.15
     mask_token: int | None = None
     lr: float = 1e-4
-    batch_size: int = 32
+    batch_size: int | None = 32
     max_epochs: int = 10
     weight_decay: float = 0.01
     warmup_ratio: float = 0.1

@@ -46,7 +46,7 @@ class MLPClassifier(BaseTorchClassifier):
     activation: str = "relu"
     dropout: float = 0.3
     lr: float = 0.005
-    batch_size: int = 4096
+    batch_size: int | None = 4096
 
     _parameter_constraints = {
         **BaseTorchClassifier._parameter_constraints,

@@ -43,6 +43,18 @@ class TensorData(Dataset):
         return x, None if self.y is None else self.y[rows]
 
 
+def batch_rows(batch_size, n_rows):
+    """Rows of one step: as given, or for None a hundredth of all, from 8 to 128.
+
+    Examples
+    --------
+    >>> from sktraffic.neural_network._net import batch_rows
+    >>> [batch_rows(None, n) for n in (60, 5000, 10**6)], batch_rows(256, 60)
+    ([8, 50, 128], 256)
+    """
+    return min(max(n_rows // 100, 8), 128) if batch_size is None else batch_size
+
+
 class TensorBatches:
     """Iterate over a `TensorData` in slices, shuffled or drawn by weight where asked for.
 

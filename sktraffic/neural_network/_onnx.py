@@ -56,12 +56,22 @@ def network_to_onnx(clf, opset):
         int64 where the classifier reads token ids or bytes. Output ``network_output``
         (n, n_classes): probabilities.
 
+    Raises
+    ------
+    TypeError
+        If the classifier reads lists of packets.
+
     Examples
     --------
     >>> from sktraffic.neural_network import MLPClassifier, network_to_onnx
     >>> clf = MLPClassifier((4,), max_epochs=1, early_stopping=False).fit([[0.0], [1.0]], [0, 1])
     >>> graph = network_to_onnx(clf, 18)  # doctest: +SKIP
     """
+    if hasattr(clf, "packets_"):
+        raise TypeError(
+            f"{type(clf).__name__} reads lists of packets, which an ONNX graph cannot: save the "
+            "model as .skt, or export a classifier of session features."
+        )
     dtype = DTYPES[clf._fit_params["precision"]]
     # copies: the classifier may predict meanwhile, on another device
     modules = [

@@ -30,7 +30,10 @@ BERT_CONSTRAINTS = {
 #: Parameter -> (type, what it means).
 PARAMETER_DOCS = {
     "lr": ("float", "Learning rate of Adam."),
-    "batch_size": ("int", "Rows of one step."),
+    "batch_size": (
+        "int or None",
+        "Rows of one step; None is a hundredth of the training rows, from 8 to 128.",
+    ),
     "max_epochs": ("int", "Passes over the training part, at most."),
     "weight_decay": ("float", "Decoupled decay (AdamW); 0 is Adam."),
     "warmup_ratio": (
@@ -185,7 +188,7 @@ class TrainingParams(KeywordParams):
     """What every training has."""
 
     lr: float = 0.001
-    batch_size: int = 256
+    batch_size: int | None = 256
     max_epochs: int = 100
     weight_decay: float = 0.0
     warmup_ratio: float = 0.0
@@ -197,7 +200,7 @@ class TrainingParams(KeywordParams):
 
     _parameter_constraints = {
         "lr": [POSITIVE],
-        "batch_size": [COUNT],
+        "batch_size": [COUNT, None],
         "max_epochs": [COUNT],
         "weight_decay": [NOT_NEGATIVE],
         "warmup_ratio": [Interval(Real, 0, 1, closed="both")],

@@ -15,6 +15,7 @@ from sktraffic.nn._focal import FocalLoss, balanced_alpha, focal_loss
 from sktraffic.nn._masked_lm import MaskedByteNet, mask_tokens
 from sktraffic.nn._masking import masked_mean, padding_mask
 from sktraffic.nn._mlp import ACTIVATIONS, MLP
+from sktraffic.nn._packet_sequence import PacketSequenceNet
 from sktraffic.nn._stacked import stack_members, stacked_forward
 from sktraffic.nn._tokens import FeatureTokenizer
 from sktraffic.nn._transformer import FeatureTransformer
@@ -34,6 +35,7 @@ __all__ = [
     "FeatureTransformer",
     "FocalLoss",
     "MaskedByteNet",
+    "PacketSequenceNet",
     "SoftmaxAttention",
     "balanced_alpha",
     "bit_dropout",

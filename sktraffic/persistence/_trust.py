@@ -39,6 +39,8 @@ sktraffic.neural_network._ensemble.TransformerEnsemble
 sktraffic.neural_network._masked_byte_model.MaskedByteModel
 sktraffic.neural_network._member.TransformerMember
 sktraffic.neural_network._mlp.MLPClassifier
+sktraffic.neural_network._packet_rows.PacketRows
+sktraffic.neural_network._packet_sequence.PacketSequenceClassifier
 sktraffic.over_sampling._adasyn.GuardedADASYN
 sktraffic.pipeline._classifier.CaptureClassifier
 sktraffic.preprocessing._preprocessor.ColumnChoice

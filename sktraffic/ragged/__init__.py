@@ -13,6 +13,7 @@ from sktraffic.ragged._lists import (
     flat_list,
     list_column,
     offsets_to_rows,
+    pad_first,
     ragged,
     ragged_words,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "iat_edges",
     "list_column",
     "offsets_to_rows",
+    "pad_first",
     "ragged",
     "ragged_diff",
     "ragged_select",

@@ -12,6 +12,7 @@ __all__ = [
     "flat_list",
     "list_column",
     "offsets_to_rows",
+    "pad_first",
     "ragged",
     "ragged_words",
 ]
@@ -113,6 +114,34 @@ def offsets_to_rows(offsets):
     array([0, 0, 2])
     """
     return np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+
+
+def pad_first(values, offsets, width):
+    """Cut every session after `width` values, or fill it up with zeros.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_packets,)
+    offsets : ndarray of shape (n_sessions + 1,)
+    width : int
+
+    Returns
+    -------
+    ndarray of shape (n_sessions, width)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sktraffic.ragged import pad_first
+    >>> pad_first(np.array([1, 2, 3, 4]), np.array([0, 3, 4]), 2)
+    array([[1, 2],
+           [4, 0]])
+    """
+    counts = np.minimum(np.diff(offsets), width)
+    there = np.arange(width) < counts[:, None]
+    out = np.zeros(there.shape, dtype=values.dtype)
+    out[there] = values[(offsets[:-1, None] + np.arange(width))[there]]
+    return out
 
 
 def flat_list(column):

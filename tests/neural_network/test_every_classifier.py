@@ -14,6 +14,7 @@ from sktraffic.neural_network import (
     DeepPacketCNN,
     DeepPacketSAE,
     MLPClassifier,
+    PacketSequenceClassifier,
     TransformerEnsemble,
 )
 from sktraffic.neural_network._callbacks import warmup_decay
@@ -35,6 +36,9 @@ CLASSIFIERS = [
     DeepPacketCNN((4, 4), hidden_sizes=(8,), **SHORT),
     DeepPacketSAE((16, 8), pretrain_epochs=1, **SHORT),
     CNNLSTM((4,), lstm_hidden_size=8, hidden_sizes=(8,), **SHORT),
+    PacketSequenceClassifier(
+        n_channels=8, n_blocks=1, dropout=0, size_dropout=0, warmup_ratio=0, **SHORT
+    ),
 ]
 every = pytest.mark.parametrize("clf", CLASSIFIERS, ids=lambda clf: type(clf).__name__)
 

@@ -18,11 +18,13 @@ from sktraffic.neural_network import (
     DeepPacketSAE,
     MaskedByteModel,
     MLPClassifier,
+    PacketSequenceClassifier,
     TransformerEnsemble,
 )
 
 CLASSIFIERS = [
     MLPClassifier, TransformerEnsemble, BiGRUDABert, DeepPacketCNN, DeepPacketSAE, CNNLSTM,
+    PacketSequenceClassifier,
 ]  # fmt: skip
 ALL = [*CLASSIFIERS, MaskedByteModel]
 X = np.random.default_rng(0).normal(size=(40, 4))
@@ -76,6 +78,7 @@ def test_gamma_alone_says_the_loss():
     assert gammas == {
         "MLPClassifier": 0.0, "TransformerEnsemble": 2.0, "BiGRUDABert": 2.0,
         "DeepPacketCNN": 0.0, "DeepPacketSAE": 0.0, "CNNLSTM": 0.0,
+        "PacketSequenceClassifier": 0.0,
     }  # fmt: skip
 
 

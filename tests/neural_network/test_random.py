@@ -22,6 +22,7 @@ from sktraffic.neural_network import (
     DeepPacketSAE,
     MaskedByteModel,
     MLPClassifier,
+    PacketSequenceClassifier,
     TransformerEnsemble,
 )
 from sktraffic.neural_network._random import FitRandom
@@ -36,7 +37,11 @@ ESTIMATORS = [
     DeepPacketSAE((8, 8), dropout=0.5, pretrain_epochs=2, **SHORT),
     CNNLSTM((4,), lstm_hidden_size=4, hidden_sizes=(8,), dropout=0.5, **SHORT),
     MaskedByteModel(**BERT, **SHORT),
-]
+    PacketSequenceClassifier(
+        n_channels=4, n_blocks=1, packet_loss=0.2, packet_merge=0.2, late_start=0.5, cuts=(2, 3),
+        **SHORT,
+    ),
+]  # fmt: skip
 X = np.random.default_rng(0).integers(1, 200, (40, 6))
 Y = np.repeat(["vpn", "web"], 20)
 every = pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda e: type(e).__name__)

@@ -66,6 +66,7 @@ with contextlib.suppress(ImportError):  # the tests of networks are skipped with
         DeepPacketSAE,
         MaskedByteModel,
         MLPClassifier,
+        PacketSequenceClassifier,
         TransformerEnsemble,
     )
 
@@ -143,8 +144,9 @@ TABLES = {
     ),
     "packet sae": lambda: make_pipeline(ByteTokens(64), DeepPacketSAE(**BYTES)),
     "cnn-lstm": lambda: make_pipeline(ByteTokens(64), CNNLSTM(**BYTES)),
+    "packet sequences": lambda: PacketSequenceClassifier(8, n_channels=8, n_blocks=1, **BYTES),
 }
-NEURAL = ("mlp", "ensemble", "bert", "packet cnn", "packet sae", "cnn-lstm")
+NEURAL = ("mlp", "ensemble", "bert", "packet cnn", "packet sae", "cnn-lstm", "packet sequences")
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # tiny samples; the fits are not the point

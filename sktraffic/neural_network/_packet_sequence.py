@@ -1,0 +1,231 @@
+"""A convolutional network over the first packets of sessions, as an estimator."""
+
+from dataclasses import field
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_consistent_length, column_or_1d
+
+from sktraffic._compat import HasMethods, Interval, StrOptions
+from sktraffic.neural_network._base import BaseTorchClassifier
+from sktraffic.neural_network._inputs import check_sizes
+from sktraffic.neural_network._packet_rows import PacketRows, is_session_table
+from sktraffic.neural_network._params import COUNT, NOT_NEGATIVE, SHARE
+from sktraffic.nn import PacketSequenceNet
+from sktraffic.sessions import check_sessions
+
+
+class PacketSequenceClassifier(BaseTorchClassifier):
+    """Residual convolutions over the first packets of sessions, statistics of the whole beside.
+
+    Sizes, intervals and directions of the first 30 packets say most of what encrypted traffic
+    tells; the network is of the kind of Luxemburk et al. (2025). It reads a session table as it
+    is, without a step before it, or packet sequences of
+    :class:`~sktraffic.feature_extraction.PacketSequences`.
+
+    Parameters
+    ----------
+    n_packets : int, default=30
+        Packets of a session that are read, at most.
+    fields : sequence of str, default=None
+        What is told of a packet. Of a session table "signed_size" and any of "iat",
+        "payload_size", "flags" and "message"; None is all that the table has. Of an array from
+        `PacketSequences` its fields, unscaled; None reads them from the names of its columns, and
+        takes each column of an array without names as the signed size of a packet.
+    statistics : "extended", transformer or None, default="extended"
+        Numbers beside the sequence, of a session table: "extended" is
+        :class:`~sktraffic.feature_extraction.SessionFeatures` of that name, without messages
+        where the table has none; a transformer of session tables is cloned and fitted; None
+        leaves the sequence alone. They are compressed by sign(x) log(1 + |x|) and standardised.
+    size_embedding : int, default=32
+        Width of a learned vector for each signed size to 1500 bytes, beside its logarithm; 0 is
+        the logarithm alone.
+    n_channels : int, default=96
+        Channels of the convolutions.
+    n_blocks : int, default=4
+        Residual blocks of two convolutions.
+    kernel_size : int, default=5
+        Packets that a convolution sees.
+    dropout : float, default=0.3
+        Before the last layer; half of it inside the blocks.
+    head : {"linear", "cosine"}, default="linear"
+        Last layer: linear, or the cosine to a direction of each class times a learned scale.
+    size_dropout : float, default=0.1
+        Probability in training of hiding the learned vector of a packet's size.
+    jitter : float, default=0.1
+        In training a session's intervals are stretched by one random factor of this standard
+        deviation (of its logarithm), and each by a smaller one.
+    packet_loss : float, default=0.0
+        Probability in training that a packet is lost.
+    packet_merge : float, default=0.0
+        Probability in training that a packet joins the one before it, of the same direction.
+    late_start : float, default=0.0
+        Probability in training that one to three first packets are missing.
+    cuts : sequence of int, default=()
+        In training every second session, by chance, is seen after one of these numbers of
+        packets only, statistics included, so that one model serves early decisions.
+    lr : float, default=0.002
+        Learning rate of AdamW.
+    max_epochs : int, default=16
+        Passes over the training part.
+    {shared parameters}
+
+    Attributes
+    ----------
+    packets_ : PacketRows
+        What was learned of the input: ``fields_`` that are read, ``messages_`` that are told
+        apart (the most frequent), ``statistics_`` (a fitted transformer, or None).
+    {shared attributes}
+
+    See Also
+    --------
+    sktraffic.sessions.first_packets : Sessions as they were after some packets.
+    sktraffic.feature_extraction.PacketSequences : The sequence for other estimators.
+
+    References
+    ----------
+    Luxemburk, Hynek, Plny and Cejka, "Universal Embedding Function for Traffic Classification via
+    QUIC Domain Recognition Pretraining", 2025, arXiv 2502.12930.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sktraffic.neural_network import PacketSequenceClassifier
+    >>> from sktraffic.ragged import list_column
+    >>> X = pd.DataFrame({
+    ...     "packet_time": list_column([0.0, 0.1, 0.0, 0.1] * 16, range(0, 65, 2)),
+    ...     "packet_size": list_column([60, 1500, 60, 90] * 16, range(0, 65, 2)),
+    ...     "packet_direction": list_column([1, -1, 1, -1] * 16, range(0, 65, 2)),
+    ... })
+    >>> clf = PacketSequenceClassifier(2, statistics=None, n_channels=8, random_state=0)
+    >>> clf.fit(X, ["video", "dns"] * 16).predict(X[:2]).tolist()
+    ['video', 'dns']
+    """
+
+    n_packets: int = field(default=30, kw_only=False)
+    fields: Any = None
+    statistics: Any = "extended"
+    size_embedding: int = 32
+    n_channels: int = 96
+    n_blocks: int = 4
+    kernel_size: int = 5
+    dropout: float = 0.3
+    head: str = "linear"
+    size_dropout: float = 0.1
+    jitter: float = 0.1
+    packet_loss: float = 0.0
+    packet_merge: float = 0.0
+    late_start: float = 0.0
+    cuts: tuple = ()
+    lr: float = 0.002
+    batch_size: int | None = None
+    max_epochs: int = 16
+    weight_decay: float = 0.01
+    warmup_ratio: float = 0.15
+    early_stopping: bool = False
+
+    _parameter_constraints = {
+        **BaseTorchClassifier._parameter_constraints,
+        "n_packets": [COUNT],
+        "fields": ["array-like", None],
+        "statistics": [StrOptions({"extended"}), HasMethods(["fit", "transform"]), None],
+        "size_embedding": [Interval(Integral, 0, None, closed="left")],
+        "n_channels": [COUNT],
+        "n_blocks": [Interval(Integral, 0, None, closed="left")],
+        "kernel_size": [COUNT],
+        "dropout": [SHARE],
+        "head": [StrOptions({"linear", "cosine"})],
+        "size_dropout": [SHARE],
+        "jitter": [NOT_NEGATIVE],
+        "packet_loss": [SHARE],
+        "packet_merge": [SHARE],
+        "late_start": [SHARE],
+        "cuts": ["array-like"],
+    }
+
+    def _without_effect(self):
+        yield from super()._without_effect()
+        if not self.size_embedding:
+            yield "size_dropout", "size_embedding=0"
+
+        if "iat" not in (self.fields or ("iat",)):
+            yield "jitter", f"fields={self.fields!r}, without intervals"
+
+    # --------------------------------------------------------------- its input
+
+    def _validate_X(self, X, **options):
+        """Rows of `PacketRows`; with y among the options (rows, y), and the cuts in the rows."""
+        first, table = options.get("reset"), is_session_table(X)
+        rest = ()
+        if not first and table != self.packets_.reads_table_:
+            raise ValueError(
+                f"X is {_kind(table)}, but {type(self).__name__} was fitted on "
+                f"{_kind(not table)}. Pass what `fit` got."
+            )
+        if not table:
+            checked = super()._validate_X(X, **options)
+            X, *rest = checked if isinstance(checked, tuple) else (checked,)
+        elif "y" in options:
+            rest = (column_or_1d(options["y"], warn=True),)
+            check_consistent_length(X, *rest)
+        if first:
+            self._fit_reader(X, table)
+        if table:
+            check_sessions(X, self.packets_.columns_)
+        precision = self._fit_params["precision"] if not first else self.precision
+        dtype = np.float64 if precision == "float64" else np.float32
+        rows = self.packets_.transform(X, dtype)
+        if not rest:
+            return rows
+        cuts = self.cuts if first else self._fit_params["cuts"]
+        if len(cuts):
+            rows = np.hstack([rows, self.packets_.cuts(X, cuts, dtype)])
+        return (rows, *rest)
+
+    def _fit_reader(self, X, table):
+        """Learn what a row holds, and state which columns are read."""
+        check_sizes("cuts", self.cuts)
+        names = None if table else getattr(self, "feature_names_in_", None)
+        if not table:
+            self._check_no_effect("statistics", "packet sequences, which have no statistics")
+        self.packets_ = PacketRows(self.n_packets, self.fields, self.statistics).fit(X, names)
+        if table:
+            self.feature_names_in_ = np.asarray(self.packets_.columns_, dtype=object)
+            self.n_features_in_ = len(self.packets_.columns_)
+
+    def _check_resampled(self, X, X_new):
+        known = {row.tobytes() for row in np.ascontiguousarray(X)}
+        mixed = sum(row.tobytes() not in known for row in np.ascontiguousarray(X_new))
+        if mixed:
+            raise ValueError(
+                f"resampler {type(self.resampler).__name__} made {mixed} sessions that are not in "
+                "the data: it interpolates, but there is nothing between two packets' directions. "
+                "Use a sampler that picks rows, such as RandomOverSampler, or class_weight."
+            )
+
+    def _build_module(self, n_features, n_classes):
+        packets = self.packets_
+        return PacketSequenceNet(
+            n_classes,
+            packets.n_packets_,
+            packets.channels_,
+            packets.n_statistics_,
+            n_cuts=len(self.cuts),
+            n_messages=len(packets.messages_) + 1,
+            size_embedding=self.size_embedding,
+            n_channels=self.n_channels,
+            n_blocks=self.n_blocks,
+            kernel_size=self.kernel_size,
+            dropout=self.dropout,
+            head=self.head,
+            size_dropout=self.size_dropout,
+            jitter=self.jitter,
+            packet_loss=self.packet_loss,
+            packet_merge=self.packet_merge,
+            late_start=self.late_start,
+        )
+
+
+def _kind(table):
+    return "a session table" if table else "packet sequences"
