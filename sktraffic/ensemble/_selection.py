@@ -45,7 +45,8 @@ class SelectionEnsemble(Linked, ClassifierMixin, BaseHeterogeneousEnsemble):
     Every estimator predicts each capture from a fit that did not see it. Weights are chosen on
     these predictions alone: in each round the estimator is added, again if need be, whose
     probabilities raise the score of the average most (Caruana et al. 2004). Estimators that are
-    never chosen cost nothing at prediction; the others are fitted anew on everything.
+    never chosen cost nothing at prediction; the others are fitted anew on everything, or, with
+    ``refit=False``, kept as the fits of the choice, whose mean is the member.
 
     Parameters
     ----------
@@ -67,6 +68,10 @@ class SelectionEnsemble(Linked, ClassifierMixin, BaseHeterogeneousEnsemble):
     calibrate : bool, default=True
         Whether the averaged probabilities are scaled by one temperature, found on the held-out
         predictions. It changes no predicted class.
+    refit : bool, default=True
+        Whether chosen estimators are fitted anew on everything. False keeps the fits that the
+        choice was made on, one a fold, and averages them: nothing is fitted twice, a prediction
+        costs as many models as there are folds, and every one of them lacks a fold.
     n_jobs : int, default=None
         Fits at the same time; None means 1 unless in a `joblib.parallel_config`.
     verbose : bool, default=False
@@ -78,7 +83,8 @@ class SelectionEnsemble(Linked, ClassifierMixin, BaseHeterogeneousEnsemble):
     weights_ : ndarray of shape (n_estimators,)
         In the order of `estimators` without dropped ones; the sum is 1.
     estimators_ : list of classifiers
-        Those of positive weight, fitted on everything.
+        Those of positive weight, fitted on everything; with ``refit=False`` each is the mean of
+        its fits, in ``estimators_`` of its own.
     named_estimators_ : Bunch
         The same by name.
     rounds_ : list of (str, float)
@@ -127,6 +133,7 @@ class SelectionEnsemble(Linked, ClassifierMixin, BaseHeterogeneousEnsemble):
         "n_rounds": [Interval(Integral, 1, None, closed="left")],
         "tolerance": [Interval(Real, 0, None, closed="left")],
         "calibrate": ["boolean"],
+        "refit": ["boolean"],
         "n_jobs": [Integral, None],
         "verbose": ["boolean"],
     }
@@ -140,6 +147,7 @@ class SelectionEnsemble(Linked, ClassifierMixin, BaseHeterogeneousEnsemble):
         n_rounds=50,
         tolerance=1e-4,
         calibrate=True,
+        refit=True,
         n_jobs=None,
         verbose=False,
     ):
@@ -149,6 +157,7 @@ class SelectionEnsemble(Linked, ClassifierMixin, BaseHeterogeneousEnsemble):
         self.n_rounds = n_rounds
         self.tolerance = tolerance
         self.calibrate = calibrate
+        self.refit = refit
         self.n_jobs = n_jobs
         self.verbose = verbose
 
@@ -183,12 +192,15 @@ class SelectionEnsemble(Linked, ClassifierMixin, BaseHeterogeneousEnsemble):
         self.classes_, codes = np.unique(y, return_inverse=True)
         routed = self._route(names, estimators, groups, params)
         splits = self._splits(X, y, groups)
-        held_out, rows, seconds = self._held_out(X, y, estimators, routed, splits)
+        held_out, rows, seconds, fits = self._held_out(X, y, estimators, routed, splits)
         self._choose(names, held_out, rows, y, codes, params.get("sample_weight"), seconds)
         chosen = np.flatnonzero(self.weights_)
-        self.estimators_ = Parallel(n_jobs=self.n_jobs)(
-            delayed(_fit)(estimators[i], X, y, routed[i], None) for i in chosen
-        )
+        if self.refit:
+            self.estimators_ = Parallel(n_jobs=self.n_jobs)(
+                delayed(_fit)(estimators[i], X, y, routed[i], None) for i in chosen
+            )
+        else:
+            self.estimators_ = [MeanOfFits(fits[i], self.classes_) for i in chosen]
         self.named_estimators_ = Bunch(
             **{names[i]: fitted for i, fitted in zip(chosen, self.estimators_, strict=True)}
         )
@@ -268,19 +280,22 @@ class SelectionEnsemble(Linked, ClassifierMixin, BaseHeterogeneousEnsemble):
         return splits
 
     def _held_out(self, X, y, estimators, routed, splits):
-        """Probabilities (n_estimators, n_rows, n_classes) of tested rows, the rows, seconds."""
+        """Probabilities (n_estimators, n_rows, n_classes) of tested rows, the rows, seconds, fits."""
         jobs = [(i, fold) for i in range(len(estimators)) for fold in splits]
         done = Parallel(n_jobs=self.n_jobs)(
-            delayed(_predict_fold)(estimators[i], X, y, routed[i], fold, self.classes_)
+            delayed(_predict_fold)(
+                estimators[i], X, y, routed[i], fold, self.classes_, keep=not self.refit
+            )
             for i, fold in jobs
         )
         proba = np.zeros((len(estimators), len(y), len(self.classes_)))
-        seconds = np.zeros(len(estimators))
-        for (i, (_, test)), (part, took) in zip(jobs, done, strict=True):
+        seconds, fits = np.zeros(len(estimators)), [[] for _ in estimators]
+        for (i, (_, test)), (part, took, fitted) in zip(jobs, done, strict=True):
             proba[i, test] = part
             seconds[i] += took
+            fits[i].append(fitted)
         rows = np.sort(np.concatenate([test for _, test in splits]))
-        return proba[:, rows], rows, seconds
+        return proba[:, rows], rows, seconds, fits
 
     def _choose(self, names, held_out, rows, y, codes, sample_weight, seconds):
         """Set the weights, what each member adds, and the temperature."""
@@ -311,6 +326,46 @@ class SelectionEnsemble(Linked, ClassifierMixin, BaseHeterogeneousEnsemble):
             tags.input_tags.sparse = all(tag.input_tags.sparse for tag in inner)
             tags.input_tags.allow_nan = all(tag.input_tags.allow_nan for tag in inner)
         return tags
+
+
+class MeanOfFits(ClassifierMixin, BaseEstimator):
+    """Fits of one estimator to several parts of the data, as one classifier: their mean.
+
+    Parameters
+    ----------
+    fits : list of classifiers
+        Fitted.
+    classes : ndarray of shape (n_classes,)
+        All labels; a fit may lack some.
+
+    Examples
+    --------
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> from sktraffic.ensemble._selection import MeanOfFits
+    >>> fits = [DecisionTreeClassifier().fit([[0], [1]], y) for y in (["a", "b"], ["a", "c"])]
+    >>> MeanOfFits(fits, np.array(["a", "b", "c"])).predict_proba([[1]])
+    array([[0. , 0.5, 0.5]])
+    """
+
+    def __init__(self, fits, classes):
+        self.fits = fits
+        self.classes = classes
+        self.estimators_, self.classes_ = fits, classes
+        for name in ("n_features_in_", "feature_names_in_"):
+            if hasattr(fits[0], name):
+                setattr(self, name, getattr(fits[0], name))
+
+    def fit(self, X, y=None):
+        """Nothing is left to fit."""
+        return self
+
+    def predict_proba(self, X):
+        """Mean probabilities; shape (n_samples, n_classes)."""
+        return np.mean([_aligned(fitted, X, self.classes_) for fitted in self.estimators_], axis=0)
+
+    def predict(self, X):
+        """Most probable class; shape (n_samples,)."""
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
 
 class _Judge:
@@ -374,11 +429,12 @@ def _fit(estimator, X, y, params, rows):
     return clone(estimator).fit(_safe_indexing(X, rows), y[rows], **own)
 
 
-def _predict_fold(estimator, X, y, params, fold, classes):
-    """Probabilities of the test side, all classes, and the seconds of fit and prediction."""
+def _predict_fold(estimator, X, y, params, fold, classes, keep):
+    """Probabilities of the test side, all classes; seconds of fit and prediction; the fit."""
     began = time.perf_counter()
     fitted = _fit(estimator, X, y, params, fold[0])
-    return _aligned(fitted, _safe_indexing(X, fold[1]), classes), time.perf_counter() - began
+    proba = _aligned(fitted, _safe_indexing(X, fold[1]), classes)
+    return proba, time.perf_counter() - began, fitted if keep else None
 
 
 def _aligned(fitted, X, classes):

@@ -34,15 +34,15 @@ class PacketEmbedding(nn.Module):
 
     Notes
     -----
-    Shape: (B, T, C) -> (B, width, T); 0 where there is no packet.
+    Shape: (B, T, C) -> (B, T, width).
     """
 
     def __init__(self, n_packets, channels, size_embedding=32, n_messages=0, size_dropout=0.1):
         super().__init__()
         self.channels, self.size_dropout = tuple(channels), size_dropout
         self.size = self.message = None
-        self.place = nn.Parameter(torch.zeros(8, n_packets))
-        self.width = 3 + len(self.place)
+        self.place = nn.Parameter(torch.zeros(n_packets, 8))
+        self.width = 3 + 8
         if size_embedding:
             self.size = nn.Embedding(2 * LARGEST + 2, size_embedding)
             nn.init.normal_(self.size.weight, std=0.3)
@@ -56,25 +56,23 @@ class PacketEmbedding(nn.Module):
             nn.init.normal_(self.message.weight, std=0.3)
             self.width += 16
 
-    def forward(self, x, mask):
-        """Embed (B, T, C) packets of a mask (B, 1, T)."""
+    def forward(self, x):
+        """Embed packets."""
         size, iat = x[:, :, 0], x[:, :, 1]
         log_size = size.sign() * size.abs().log1p() / 8
-        parts = [log_size, size.sign(), (iat.clamp(min=0) * 1e6).log1p() / 10]
+        numbers = [log_size, size.sign(), (iat.clamp(min=0) * 1e6).log1p() / 10]
         if "payload_size" in self.channels:
-            parts.append(x[:, :, self.channels.index("payload_size")].log1p() / 8)
-        parts = [torch.stack(parts, dim=1)]
+            numbers.append(x[:, :, self.channels.index("payload_size")].log1p() / 8)
+        parts = [torch.stack(numbers, dim=2), self.place.expand(len(x), -1, -1)]
         if "flags" in self.channels:
             flags = x[:, :, self.channels.index("flags")].long()
             bits = 2 ** torch.arange(8, device=x.device)
-            parts.append((flags[:, None] & bits[:, None] != 0).to(x.dtype))
+            parts.append((flags[:, :, None] & bits != 0).to(x.dtype))
         if self.size is not None:
-            parts.append(self.size(self._size_ids(size)).transpose(1, 2))
+            parts.append(self.size(self._size_ids(size)))
         if self.message is not None:
-            ids = x[:, :, self.channels.index("message")].long()
-            parts.append(self.message(ids).transpose(1, 2))
-        parts.append(self.place.expand(len(x), -1, -1))
-        return torch.cat(parts, dim=1) * mask
+            parts.append(self.message(x[:, :, self.channels.index("message")].long()))
+        return torch.cat(parts, dim=2)
 
     def _size_ids(self, size):
         """Row of each signed size; the last is that of hidden ones."""
@@ -92,14 +90,15 @@ class ResidualBlock(nn.Module):
 
     Notes
     -----
-    Shape: (B, C, T) -> (B, C, T), with a mask (B, 1, T).
+    Shape: (B, C, 1, T) -> (B, C, 1, T), with a mask (B, 1, 1, T). Two dimensions, channels last in
+    memory: torch's convolutions of one dimension are slower.
     """
 
     def __init__(self, n_channels, kernel_size, dropout):
         super().__init__()
-        self.norms = nn.ModuleList(nn.BatchNorm1d(n_channels) for _ in range(2))
+        self.norms = nn.ModuleList(nn.BatchNorm2d(n_channels) for _ in range(2))
         self.convs = nn.ModuleList(
-            nn.Conv1d(n_channels, n_channels, kernel_size, padding="same") for _ in range(2)
+            nn.Conv2d(n_channels, n_channels, (1, kernel_size), padding="same") for _ in range(2)
         )
         self.dropout = BitDropout(dropout)
 
@@ -158,11 +157,11 @@ class PacketSequenceNet(nn.Module):
         self.embedding = PacketEmbedding(
             n_packets, channels, size_embedding, n_messages, size_dropout
         )
-        self.stem = nn.Conv1d(self.embedding.width, n_channels, kernel_size, padding="same")
+        self.stem = nn.Conv2d(self.embedding.width, n_channels, (1, kernel_size), padding="same")
         self.blocks = nn.ModuleList(
             ResidualBlock(n_channels, kernel_size, dropout / 2) for _ in range(n_blocks)
         )
-        self.norm = nn.BatchNorm1d(n_channels)
+        self.norm = nn.BatchNorm2d(n_channels)
         self.power = nn.Parameter(torch.tensor(3.0))
         width = 2 * n_channels
         self.statistics = None
@@ -192,8 +191,9 @@ class PacketSequenceNet(nn.Module):
                     sequence, statistics, x[:, n_sequence + self.n_statistics :]
                 )
             sequence = self._augment(sequence)
-        mask = (sequence[:, :, 0] != 0).unsqueeze(1).to(x.dtype)  # (B, 1, T)
-        h = self.stem(self.embedding(sequence, mask))
+        mask = (sequence[:, :, 0] != 0)[:, None, None].to(x.dtype)  # (B, 1, 1, T)
+        # (B, T, width) -> (B, width, 1, T), channels last in memory
+        h = self.stem(self.embedding(sequence).transpose(1, 2).unsqueeze(2) * mask)
         for block in self.blocks:
             h = block(h, mask)
         pooled = [self._pool(F.gelu(self.norm(h)), mask)]
@@ -202,14 +202,14 @@ class PacketSequenceNet(nn.Module):
         return self.join(torch.cat(pooled, dim=1))
 
     def _pool(self, h, mask):
-        """Maximum and generalised mean over the packets: (B, C, T) -> (B, 2 C)."""
-        count = mask.sum(dim=2).clamp(min=1)
-        largest = h.masked_fill(mask == 0, -1e4).amax(dim=2) * (mask.amax(dim=2))
+        """Maximum and generalised mean over the packets: (B, C, 1, T) -> (B, 2 C)."""
+        count = mask.sum(dim=3).clamp(min=1)
+        largest = h.masked_fill(mask == 0, -torch.inf).amax(dim=3)
+        largest = torch.where(mask.amax(dim=3) > 0, largest, 0)
         power = self.power.clamp(1, 10)
-        mean = ((h.float().clamp(min=1e-4) ** power * mask).sum(dim=2) / count + 1e-12) ** (
-            1 / power
-        )
-        return torch.cat([largest, mean.to(h.dtype)], dim=1)
+        # the root has no gradient at 0
+        mean = ((h.clamp(min=1e-4) ** power * mask).sum(dim=3) / count).clamp(min=1e-12)
+        return torch.cat([largest, mean ** (1 / power)], dim=1).flatten(1)
 
     def _augment(self, sequence):
         jitter, loss, merge, late = self.rates

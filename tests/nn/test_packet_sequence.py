@@ -48,8 +48,8 @@ def test_what_is_behind_the_last_packet_is_not_seen():
     wide[:, :30] = x
     wider = PacketSequenceNet(3, 14, CHANNELS, n_messages=4, n_channels=8, n_blocks=2).eval()
     state = net.state_dict()
-    place = torch.randn(8, 14)
-    state["embedding.place"] = place[:, :10]
+    place = torch.randn(14, 8)
+    state["embedding.place"] = place[:10]
     net.load_state_dict(state)
     wider.load_state_dict({**state, "embedding.place": place})
     widest = torch.zeros(16, 70)
@@ -86,8 +86,8 @@ def test_cuts_show_a_session_as_it_was():
 def test_pooling_by_hand():
     """Maximum and generalised mean of the packets that are there, 0 where there are none."""
     net = PacketSequenceNet(2, 3, n_channels=1)
-    h = torch.tensor([[[1.0, 2.0, 9.0]], [[5.0, 5.0, 5.0]]])
-    mask = torch.tensor([[[1.0, 1.0, 0.0]], [[0.0, 0.0, 0.0]]])
+    h = torch.tensor([[1.0, 2.0, 9.0], [5.0, 5.0, 5.0]]).view(2, 1, 1, 3)
+    mask = torch.tensor([[1.0, 1.0, 0.0], [0.0, 0.0, 0.0]]).view(2, 1, 1, 3)
     pooled = net._pool(h, mask).detach()
     torch.testing.assert_close(pooled[0], torch.tensor([2.0, 4.5 ** (1 / 3)]))
     torch.testing.assert_close(pooled[1], torch.tensor([0.0, 0.0]), atol=1e-3, rtol=0)
