@@ -280,7 +280,7 @@ class SelectionEnsemble(Linked, ClassifierMixin, BaseHeterogeneousEnsemble):
         return splits
 
     def _held_out(self, X, y, estimators, routed, splits):
-        """Probabilities (n_estimators, n_rows, n_classes) of tested rows, the rows, seconds, fits."""
+        """Probabilities (n_estimators, n_rows, n_classes) of tested rows; rows, seconds, fits."""
         jobs = [(i, fold) for i in range(len(estimators)) for fold in splits]
         done = Parallel(n_jobs=self.n_jobs)(
             delayed(_predict_fold)(

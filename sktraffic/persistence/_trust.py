@@ -20,6 +20,7 @@ sktraffic.capture._extractor.SessionExtractor
 sktraffic.cluster._elbow.ElbowKMeans
 sktraffic.cluster._gaussian_mixture.ElbowGaussianMixture
 sktraffic.cluster._optics.OPTICSDBSCAN
+sktraffic.ensemble._selection.MeanOfFits
 sktraffic.ensemble._selection.SelectionEnsemble
 sktraffic.feature_extraction._byte_tokens.ByteTokens
 sktraffic.feature_extraction._protocol_matrix.ProtocolMatrix

@@ -25,8 +25,10 @@ from sktraffic.model_selection import CaptureKFold
 @parametrize_with_checks(
     [
         SelectionEnsemble(
-            [("line", LogisticRegression()), ("tree", DecisionTreeClassifier(random_state=0))]
+            [("line", LogisticRegression()), ("tree", DecisionTreeClassifier(random_state=0))],
+            refit=refit,
         )
+        for refit in (True, False)
     ]
 )
 def test_scikit_learn_checks(estimator, check):
@@ -261,3 +263,29 @@ def test_tolerance_keeps_the_list_of_members_short():
     free = SelectionEnsemble(**settings, tolerance=0.0).fit(X, y, groups=groups)
     assert np.count_nonzero(free.weights_) > 1
     assert free.held_out_score_ >= strict.held_out_score_
+
+
+def test_without_refit_the_fits_of_the_choice_are_averaged():
+    """As by hand: one fit a fold, each without its captures; nothing is fitted on everything."""
+    X, y, groups = captures()
+    splits = list(CaptureKFold(3).split(X, y, groups))
+    model = SelectionEnsemble(MEMBERS[:2], cv=splits, refit=False, calibrate=False)
+    model.fit(X, y, groups)
+    expected = 0
+    for (_, member), weight in zip(MEMBERS[:2], model.weights_, strict=True):
+        fits = [clone(member).fit(X[train], y[train]) for train, _ in splits]
+        expected = expected + weight * np.mean([fit.predict_proba(X) for fit in fits], axis=0)
+    assert_allclose(model.predict_proba(X), expected, atol=1e-12)
+    assert all(len(member.estimators_) == 3 for member in model.estimators_)
+    again = SelectionEnsemble(MEMBERS[:2], cv=splits, calibrate=False).fit(X, y, groups)
+    assert_array_equal(model.weights_, again.weights_)
+    assert not np.allclose(model.predict_proba(X), again.predict_proba(X))
+
+
+def test_without_refit_a_class_of_one_capture_is_known():
+    """Its rows are in every training side, so every fit knows it."""
+    X, y, groups = captures()
+    y = np.where(groups == 0, "rare", y)
+    model = SelectionEnsemble(MEMBERS[:2], cv=3, refit=False).fit(X, y, groups)
+    assert "rare" in model.classes_ and model.predict_proba(X).shape == (len(X), 4)
+    assert_allclose(model.predict_proba(X).sum(axis=1), 1)

@@ -98,6 +98,9 @@ TABLES = {
     "selection": lambda: SelectionEnsemble(
         [("a", make_pipeline(SessionStatistics(), forest())), ("b", DummyClassifier())]
     ),
+    "means of fits": lambda: SelectionEnsemble(
+        [("a", make_pipeline(SessionStatistics(), forest()))], refit=False
+    ),
     "boosting": lambda: make_pipeline(
         SessionStatistics(), GradientBoostingClassifier(n_estimators=3)
     ),
