@@ -1,7 +1,9 @@
 """The transformer ensemble of Qi et al. (2025), section 3, as an estimator."""
 
+import math
 import warnings
 from dataclasses import field
+from functools import partial
 from numbers import Integral
 
 import numpy as np
@@ -80,74 +82,6 @@ class TransformerEnsemble(TransformerParams):
 
     _predict_rows = 1024
 
-    def predict_proba(self, X):
-        """Probability of each class, the mean over the members.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes)
-            Probabilities in the order of ``classes_``; rows sum to 1.
-
-        Examples
-        --------
-        >>> from sktraffic.neural_network import TransformerEnsemble
-        >>> clf = TransformerEnsemble(d_token=8, n_heads=2, max_epochs=1, early_stopping=False)
-        >>> clf.fit([[0.0], [1.0]], [0, 1]).predict_proba([[0.5]]).shape
-        (1, 2)
-        """
-        return self._member_proba(X).mean(axis=0)
-
-    def predict_log_proba(self, X):
-        """Logarithm of each class's mean probability.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes)
-            Natural logarithms in the order of ``classes_``.
-
-        Examples
-        --------
-        >>> from sktraffic.neural_network import TransformerEnsemble
-        >>> clf = TransformerEnsemble(d_token=8, n_heads=2, max_epochs=1, early_stopping=False)
-        >>> clf.fit([[0.0], [1.0]], [0, 1]).predict_log_proba([[0.5]]).shape
-        (1, 2)
-        """
-        log_proba = self._logits(X).double().log_softmax(dim=-1)  # (M, n, K)
-        return (log_proba.logsumexp(dim=0) - np.log(len(log_proba))).numpy()
-
-    def predict(self, X):
-        """Class of the largest mean probability.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            Labels.
-
-        Examples
-        --------
-        >>> from sktraffic.neural_network import TransformerEnsemble
-        >>> clf = TransformerEnsemble(d_token=8, n_heads=2, max_epochs=1, early_stopping=False)
-        >>> clf.fit([[0.0], [1.0]], ["a", "b"]).predict([[0.5]]).shape
-        (1,)
-        """
-        best = self.predict_proba(X).argmax(axis=1)
-        return self.classes_[best]
-
     def predict_uncertainty(self, X):
         """Disagreement between the members, in bits.
 
@@ -174,7 +108,7 @@ class TransformerEnsemble(TransformerParams):
         >>> bool(0 <= bits[0] <= 1)
         True
         """
-        return mutual_information(self._member_proba(X))
+        return mutual_information(self._member_logits(X).softmax(dim=-1).numpy())
 
     @property
     def net_(self):
@@ -200,17 +134,19 @@ class TransformerEnsemble(TransformerParams):
         check_is_fitted(self)
         return np.array([member.best_epoch_ for member in self.members_])
 
-    def _member_proba(self, X):
-        """Probabilities of all members: (M, n, K)."""
-        return self._logits(X).double().softmax(dim=-1).numpy()
-
-    def _logits(self, X):
-        """Logits of all members: (M, n, K)."""
+    def _member_logits(self, X):
+        """Logits of all members: (M, n, K), float64."""
         check_is_fitted(self)
         x = self._encode(self._validate_X(X, reset=False))
         stacked, device = self._stack()
         n_heads = self._fit_params["n_heads"]
-        return self._forward(lambda rows: stacked_forward(stacked, rows, n_heads), x, device)
+        forward = partial(stacked_forward, stacked, n_heads=n_heads)
+        return self._forward(forward, x, device).double()
+
+    def _logits(self, X):
+        """Logarithms of the mean probabilities: (n, K), which a softmax leaves as they are."""
+        log_proba = self._member_logits(X).log_softmax(dim=-1)  # (M, n, K)
+        return log_proba.logsumexp(dim=0) - math.log(len(log_proba))
 
     def _stack(self):
         """Members' weights side by side, and their device."""

@@ -10,6 +10,7 @@ import functools
 import importlib
 import json
 
+import imblearn
 import numpy as np
 from sklearn.utils import all_estimators
 
@@ -45,35 +46,6 @@ sktraffic.neural_network._packet_sequence.PacketSequenceClassifier
 sktraffic.over_sampling._adasyn.GuardedADASYN
 sktraffic.pipeline._classifier.CaptureClassifier
 sktraffic.preprocessing._preprocessor.ColumnChoice
-""".split()
-_IMBLEARN = """
-imblearn.combine._smote_enn.SMOTEENN
-imblearn.combine._smote_tomek.SMOTETomek
-imblearn.ensemble._bagging.BalancedBaggingClassifier
-imblearn.ensemble._easy_ensemble.EasyEnsembleClassifier
-imblearn.ensemble._forest.BalancedRandomForestClassifier
-imblearn.ensemble._weight_boosting.RUSBoostClassifier
-imblearn.over_sampling._adasyn.ADASYN
-imblearn.over_sampling._random_over_sampler.RandomOverSampler
-imblearn.over_sampling._smote.base.SMOTE
-imblearn.over_sampling._smote.base.SMOTEN
-imblearn.over_sampling._smote.base.SMOTENC
-imblearn.over_sampling._smote.cluster.KMeansSMOTE
-imblearn.over_sampling._smote.filter.BorderlineSMOTE
-imblearn.over_sampling._smote.filter.SVMSMOTE
-imblearn.pipeline.Pipeline
-imblearn.under_sampling._prototype_generation._cluster_centroids.ClusterCentroids
-imblearn.under_sampling._prototype_selection._condensed_nearest_neighbour.CondensedNearestNeighbour
-imblearn.under_sampling._prototype_selection._edited_nearest_neighbours.AllKNN
-imblearn.under_sampling._prototype_selection._edited_nearest_neighbours.EditedNearestNeighbours
-imblearn.under_sampling._prototype_selection._edited_nearest_neighbours.\
-RepeatedEditedNearestNeighbours
-imblearn.under_sampling._prototype_selection._instance_hardness_threshold.InstanceHardnessThreshold
-imblearn.under_sampling._prototype_selection._nearmiss.NearMiss
-imblearn.under_sampling._prototype_selection._neighbourhood_cleaning_rule.NeighbourhoodCleaningRule
-imblearn.under_sampling._prototype_selection._one_sided_selection.OneSidedSelection
-imblearn.under_sampling._prototype_selection._random_under_sampler.RandomUnderSampler
-imblearn.under_sampling._prototype_selection._tomek_links.TomekLinks
 """.split()
 # besides its public estimators
 _SKLEARN = """
@@ -202,7 +174,7 @@ def audit(schema, admitted=()):
     foreign : set of str
         All others, with the loader where a trusted name is used for what it is not trusted with.
     """
-    objects = frozenset([*_OWN, *_IMBLEARN, *_SKLEARN, *_scikit_learn_estimators()])
+    objects = frozenset([*_OWN, *_SKLEARN, *_public_estimators()])
     names, foreign, waiting = set(), set(), [schema]
     while waiting:
         value = waiting.pop()
@@ -335,11 +307,18 @@ def _is_ufunc(name):
 
 
 @functools.cache
-def _scikit_learn_estimators():
-    """Name the public estimators of scikit-learn."""
-    classes = [cls for _, cls in all_estimators()]
+def _public_estimators():
+    """Name the public estimators of scikit-learn and imbalanced-learn."""
+    classes = [imblearn.pipeline.Pipeline, *(cls for _, cls in all_estimators())]
+    for room in (
+        imblearn.combine,
+        imblearn.ensemble,
+        imblearn.over_sampling,
+        imblearn.under_sampling,
+    ):
+        classes += [getattr(room, name) for name in room.__all__]
     names = (f"{cls.__module__}.{cls.__name__}" for cls in classes)
-    return [name for name in names if name.startswith("sklearn.")]
+    return [name for name in names if name.startswith(("imblearn.", "sklearn."))]
 
 
 _LOADERS = frozenset([*_NAMES, "ConstructorFromReduceNode", "ObjectNode"])
