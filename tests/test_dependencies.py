@@ -102,7 +102,6 @@ def run_without_torch(code, *arguments):
         capture_output=True,
         text=True,
         cwd=ROOT.parent,
-        timeout=200,
     )
 
 

@@ -58,7 +58,6 @@ def run(code, *arguments, cwd=None):
         [sys.executable, "-c", HIDE + code, *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=250,
         cwd=cwd or ROOT.parent,
         env={**os.environ, "PYTHONPATH": str(ROOT.parent), "MPLBACKEND": "Agg"},
     )

@@ -68,7 +68,7 @@ linux = pytest.mark.skipif(
 def run(code, *arguments):
     """Run code in a process of its own."""
     command = [sys.executable, "-c", RIGHTS + code, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True)
 
 
 @pytest.fixture(scope="module")

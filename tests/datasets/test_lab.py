@@ -181,7 +181,7 @@ def dissect(path, decode_as):
     for rule in decode_as:
         command += ["-d", rule]
     data = lzma.decompress(path.read_bytes())
-    out = subprocess.run(command, input=data, capture_output=True, check=True, timeout=120).stdout
+    out = subprocess.run(command, input=data, capture_output=True, check=True).stdout
     rows = [line.split("\t") for line in out.decode(errors="replace").splitlines()]
     seen = {name for row in rows for name in row[0].split(":")}
     return seen, Counter(row[0] for row in rows if len(row) > 1 and row[1])

@@ -45,7 +45,6 @@ def test_example_runs(name, tmp_path):
         text=True,
         cwd=tmp_path,
         env={**os.environ, **settings, "PYTHONPATH": path},
-        timeout=280,
     )
     assert done.returncode == 0, done.stderr
     assert PRINTS[name] in done.stdout

@@ -31,7 +31,7 @@ def _tshark(path):
     command = ["tshark", "-n", "-r", str(path), "-T", "fields", "-E", "occurrence=f"]
     for field in fields:
         command += ["-e", field]
-    done = subprocess.run(command, capture_output=True, check=False, timeout=200)
+    done = subprocess.run(command, capture_output=True, check=False)
     rows = {}
     for line in done.stdout.decode("utf-8", "replace").split("\n"):
         cells = line.split("\t")

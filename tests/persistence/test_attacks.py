@@ -85,7 +85,6 @@ def tried(tmp_path_factory):
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONPATH": os.getcwd()},
-        timeout=250,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     after = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.suffix != ".pyc"}

@@ -281,7 +281,6 @@ def load_all(folder, model, how):
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONPATH": os.getcwd()},
-        timeout=250,
     )
     assert done.returncode == 0, done.stderr
     return tuple(map(int, done.stdout.split()))

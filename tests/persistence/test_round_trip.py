@@ -301,7 +301,6 @@ assert b"some folder" in bare and b"some folder" in again
         [sys.executable, "-c", script, str(tmp_path / "m.skt")],
         check=True,
         env={**os.environ, "PYTHONPATH": os.getcwd()},
-        timeout=200,
     )
 
 
@@ -330,7 +329,7 @@ for name in ("forest", "mlp"):
     for name, model in models.items():
         save(model, tmp_path / f"{name}.skt")
     env = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": os.getcwd()}
-    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True, env=env, timeout=200)
+    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True, env=env)
     for name, model in models.items():
         there, here = np.load(tmp_path / f"{name}.npy"), model.predict_proba(X)
         np.testing.assert_allclose(there, here, rtol=1e-6, atol=1e-7)
