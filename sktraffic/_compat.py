@@ -73,6 +73,16 @@ def __getattr__(name):
         from sklearn.tree._tree import Tree
 
         return Tree
+    if name == "TREE_ENSEMBLES":  # those that hand the columns of their input to trees unchecked
+        from sklearn.ensemble._bagging import BaseBagging
+        from sklearn.ensemble._forest import BaseForest
+        from sklearn.ensemble._gb import BaseGradientBoosting
+
+        return BaseBagging, BaseForest, BaseGradientBoosting
+    if name == "BOOSTED_NODE":
+        from sklearn.ensemble._hist_gradient_boosting.common import PREDICTOR_RECORD_DTYPE
+
+        return PREDICTOR_RECORD_DTYPE
     if name == "BaseHeterogeneousEnsemble":
         from sklearn.ensemble._base import _BaseHeterogeneousEnsemble
 

@@ -113,7 +113,8 @@ class PacketSequenceNet(nn.Module):
 
     After the 30-packet convolutional network of Luxemburk, Hynek and others (arXiv 2502.12930):
     embedded sizes, residual convolutions, generalised-mean pooling (Radenovic et al., 2019, eq.
-    3) beside the maximum, flow statistics joined before the head.
+    3) beside the maximum, flow statistics joined before the head. After half of the blocks
+    neighbouring packets are averaged in pairs: the rest costs half.
 
     Parameters
     ----------
@@ -194,7 +195,9 @@ class PacketSequenceNet(nn.Module):
         mask = (sequence[:, :, 0] != 0)[:, None, None].to(x.dtype)  # (B, 1, 1, T)
         # (B, T, width) -> (B, width, 1, T), channels last in memory
         h = self.stem(self.embedding(sequence).transpose(1, 2).unsqueeze(2) * mask)
-        for block in self.blocks:
+        for i, block in enumerate(self.blocks):
+            if i and i == len(self.blocks) // 2:
+                h, mask = halve(h, mask)
             h = block(h, mask)
         pooled = [self._pool(F.gelu(self.norm(h)), mask)]
         if self.statistics is not None:
@@ -233,6 +236,25 @@ class PacketSequenceNet(nn.Module):
             sequence * kept[:, :, None],
             torch.where(whole[:, None], statistics, chosen[:, 1:]),
         )
+
+
+def halve(h, mask):
+    """Mean of each two neighbouring packets, of those that are there.
+
+    Parameters
+    ----------
+    h : Tensor of shape (B, C, 1, T)
+    mask : Tensor of shape (B, 1, 1, T)
+
+    Returns
+    -------
+    h : Tensor of shape (B, C, 1, ceil(T / 2))
+    mask : Tensor of shape (B, 1, 1, ceil(T / 2))
+        1 where one of the two is there.
+    """
+    share = F.avg_pool2d(mask, (1, 2), ceil_mode=True)
+    h = F.avg_pool2d(h * mask, (1, 2), ceil_mode=True) / share.clamp(min=0.5)
+    return h, (share > 0).to(mask.dtype)
 
 
 class CosineHead(nn.Module):

@@ -1,22 +1,40 @@
 """Checks of a loaded model: what it would index memory by, and what other versions lack."""
 
+from numbers import Integral
+
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-from sktraffic._compat import Tree
+from sktraffic._compat import BOOSTED_NODE, TREE_ENSEMBLES, Tree
+
+HISTOGRAM_BOOSTING = (HistGradientBoostingClassifier, HistGradientBoostingRegressor)
 
 
 def trees_are_sound(model):
-    """Say whether no decision tree inside a model points outside of itself.
+    """Say whether no decision tree inside a model points outside of itself or of its input.
 
     scikit-learn follows the children and feature numbers of a tree without looking, so a crafted
-    tree could read foreign memory or walk in circles.
+    tree could read foreign memory or walk in circles. An ensemble checks its input once, for all
+    of its trees: each must do with the columns of the ensemble.
     """
-    return all(
-        sound(tree, getattr(owner, "n_features_in_", tree.n_features))
-        for owner, tree in _reachable(model)
-        if isinstance(tree, Tree)
-    )
+    return all(_is_sound(owner, value) for owner, value in _reachable(model))
+
+
+def _is_sound(owner, value):
+    """Say it of one tree, or of an ensemble's trees as the ensemble uses them."""
+    if isinstance(value, Tree):
+        return sound(value, getattr(owner, "n_features_in_", 0))
+    n_features = getattr(value, "n_features_in_", 0)
+    if isinstance(value, HISTOGRAM_BOOSTING) and hasattr(value, "_predictors"):
+        trees = [tree for round_ in value._predictors for tree in round_]
+        whole = getattr(value, "_preprocessor", None) is None  # nothing takes columns away
+        return whole and all(boosted_tree_is_sound(tree, n_features) for tree in trees)
+    if isinstance(value, TREE_ENSEMBLES) and hasattr(value, "estimators_"):
+        members = np.ravel(np.asarray(value.estimators_, dtype=object))
+        trees = [member.tree_ for member in members if hasattr(member, "tree_")]
+        return all(sound(tree, n_features) for tree in trees)
+    return True
 
 
 def sound(tree, n_features):
@@ -36,6 +54,27 @@ def sound(tree, n_features):
     inside &= (feature >= 0) & (feature < min(tree.n_features, n_features))
     values = tree.value.shape[0] == tree.node_count
     return bool(tree.node_count and values and (leaf | inside).all())
+
+
+def boosted_tree_is_sound(tree, n_features):
+    """Say the same of a tree of histogram gradient boosting, which may have no categories.
+
+    Parameters
+    ----------
+    tree : sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor
+    n_features : int
+        Columns that the estimator will be given.
+    """
+    nodes = getattr(tree, "nodes", None)
+    if not isinstance(nodes, np.ndarray) or nodes.dtype != BOOSTED_NODE:
+        return False
+    if nodes.ndim != 1 or not len(nodes) or not isinstance(n_features, Integral):
+        return False
+    place, left, right = np.arange(len(nodes)), nodes["left"], nodes["right"]
+    inside = (left > place) & (right > place) & (left < len(nodes)) & (right < len(nodes))
+    inside &= (nodes["feature_idx"] >= 0) & (nodes["feature_idx"] < n_features)
+    inside &= nodes["is_categorical"] == 0  # else bits are looked up that nothing here checks
+    return bool((nodes["is_leaf"].astype(bool) | inside).all())
 
 
 def lacking_parameters(model, packages):

@@ -47,8 +47,10 @@ sktraffic.over_sampling._adasyn.GuardedADASYN
 sktraffic.pipeline._classifier.CaptureClassifier
 sktraffic.preprocessing._preprocessor.ColumnChoice
 """.split()
-# besides its public estimators
+# besides its public estimators; `_sound.py` checks what a TreePredictor indexes memory by
 _SKLEARN = """
+sklearn.ensemble._hist_gradient_boosting.binning._BinMapper
+sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor
 sklearn.calibration._CalibratedClassifier
 sklearn.calibration._SigmoidCalibration
 sklearn.calibration._TemperatureScaling

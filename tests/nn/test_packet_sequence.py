@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from sktraffic.nn import PacketSequenceNet
+from sktraffic.nn._packet_sequence import halve
 
 CHANNELS = ("signed_size", "iat", "payload_size", "flags", "message")
 
@@ -40,16 +41,17 @@ def test_shape(head, n_statistics):
     assert all(p.grad is not None for p in net.parameters())
 
 
-def test_what_is_behind_the_last_packet_is_not_seen():
+@pytest.mark.parametrize("n_packets", [9, 10])
+def test_what_is_behind_the_last_packet_is_not_seen(n_packets):
     """More room for packets that are not there changes no logit."""
-    net = PacketSequenceNet(3, 10, CHANNELS, n_messages=4, n_channels=8, n_blocks=2).eval()
+    net = PacketSequenceNet(3, n_packets, CHANNELS, n_messages=4, n_channels=8, n_blocks=2).eval()
     x = rows(16, 6)
-    wide = torch.zeros(16, 50)
+    wide = torch.zeros(16, 5 * n_packets)
     wide[:, :30] = x
     wider = PacketSequenceNet(3, 14, CHANNELS, n_messages=4, n_channels=8, n_blocks=2).eval()
     state = net.state_dict()
     place = torch.randn(14, 8)
-    state["embedding.place"] = place[:10]
+    state["embedding.place"] = place[:n_packets]
     net.load_state_dict(state)
     wider.load_state_dict({**state, "embedding.place": place})
     widest = torch.zeros(16, 70)
@@ -81,6 +83,15 @@ def test_cuts_show_a_session_as_it_was():
         assert 60 < drawn.sum() < 140
         torch.testing.assert_close(cut[drawn, :length], sequence[drawn, :length])
         assert not cut[drawn, length:].any()
+
+
+def test_halving_by_hand():
+    """Pairs are averaged over the packets that are there; a last one alone stays."""
+    h = torch.tensor([[1.0, 3.0, 5.0, 7.0, 9.0], [2.0, 8.0, 8.0, 8.0, 8.0]]).view(2, 1, 1, 5)
+    mask = torch.tensor([[1.0, 1, 1, 1, 1], [1, 0, 0, 0, 0]]).view(2, 1, 1, 5)
+    h, mask = halve(h, mask)
+    assert h.flatten(1).tolist() == [[2.0, 6.0, 9.0], [2.0, 0.0, 0.0]]
+    assert mask.flatten(1).tolist() == [[1.0, 1.0, 1.0], [1.0, 0.0, 0.0]]
 
 
 def test_pooling_by_hand():

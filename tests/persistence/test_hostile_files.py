@@ -11,11 +11,18 @@ import zipfile
 
 import numpy as np
 import pytest
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import (
+    GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
+    IsolationForest,
+    RandomForestClassifier,
+)
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier
 
 from sktraffic.persistence import ModelFileError, UntrustedTypeError, load, read_provenance, save
+from sktraffic.persistence._sound import trees_are_sound
 from tests.persistence.attacks._craft import archive as write
 from tests.persistence.attacks._craft import node
 
@@ -219,6 +226,46 @@ def test_trees_that_point_outside_of_themselves_are_refused(members, tmp_path):
                 load(path)
             changed += 1
     assert changed == 9
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: RandomForestClassifier(2, random_state=0),
+        lambda: GradientBoostingClassifier(n_estimators=2, init="zero", random_state=0),
+        lambda: IsolationForest(n_estimators=2, random_state=0),
+        lambda: HistGradientBoostingClassifier(max_iter=2, min_samples_leaf=2),
+        lambda: DecisionTreeClassifier(random_state=0),
+    ],
+)
+def test_trees_that_read_more_columns_than_their_ensemble_is_given_are_refused(make):
+    """An ensemble of one column would hand rows of one to trees of four: foreign memory."""
+    model = make().fit(X, Y)
+    assert trees_are_sound(model)
+    model.n_features_in_ = 1
+    assert not trees_are_sound(model)
+    del model.n_features_in_  # then scikit-learn would compare with nothing
+    assert not trees_are_sound(model)
+
+
+def test_boosted_trees_that_point_outside_of_themselves_are_refused():
+    """As those of forests; and nothing may take columns away or look bits of categories up."""
+    for field, value in (
+        ("left", 10**6), ("right", 0), ("feature_idx", 4), ("feature_idx", -1),
+        ("is_categorical", 1),
+    ):  # fmt: skip
+        model = HistGradientBoostingClassifier(max_iter=2, min_samples_leaf=2).fit(X, Y)
+        nodes = model._predictors[1][-1].nodes
+        nodes[field][np.flatnonzero(nodes["is_leaf"] == 0)[-1]] = value
+        assert not trees_are_sound(model), field
+    model = HistGradientBoostingClassifier(max_iter=2, min_samples_leaf=2).fit(X, Y)
+    model._preprocessor = StandardScaler().fit(X[:, :1])
+    assert not trees_are_sound(model)
+    model = HistGradientBoostingClassifier(max_iter=2, min_samples_leaf=2).fit(X, Y)
+    tree = model._predictors[0][0]
+    for nodes in (tree.nodes[:0], np.zeros(3), tree.nodes.reshape(-1, 1), None):
+        tree.nodes = nodes
+        assert not trees_are_sound(model)
 
 
 def damage(data, rng):
