@@ -18,8 +18,15 @@ from sklearn.pipeline import make_pipeline
 
 from sktraffic.datasets import load_lab_sessions
 from sktraffic.feature_extraction import SessionFeatures
-from sktraffic.inspection import EarlinessCurveDisplay, ShortcutDisplay, shortcut_report
-from sktraffic.model_selection import CaptureKFold, check_split
+from sktraffic.inspection import (
+    EarlinessCurveDisplay,
+    ShortcutDisplay,
+    TransferMatrixDisplay,
+    TwinScoreDisplay,
+    shortcut_report,
+)
+from sktraffic.model_selection import CaptureKFold, check_split, has_twin
+from sktraffic.pipeline import make_estimator
 
 FAST = "SKTRAFFIC_EXAMPLE_FAST" in os.environ
 TREES, FOLDS, STEP = (10, 2, 2) if FAST else (100, 5, 1)
@@ -49,6 +56,23 @@ for name, cv in (("whole captures", by_capture), ("random sessions", at_random))
 for name, cv in (("whole captures", by_capture), ("random sessions", at_random)):
     train, test = next(cv.split(X, y, captures))
     print(f"{name}:\n{check_split(X.iloc[train], X.iloc[test])}")
+
+# %%
+# Programs repeat themselves: a test session with an equal twin in training need only be
+# remembered. The baseline that every model has to beat does nothing else: it takes the nearest
+# training sessions by their first packets.
+
+train, test = next(by_capture.split(X, y, captures))
+models = {"forest": pipe, "nearest neighbours": make_estimator("knn")}
+answers = {name: m.fit(X.iloc[train], y[train]).predict(X.iloc[test]) for name, m in models.items()}
+TwinScoreDisplay.from_predictions(y[test], answers, has_twin(X.iloc[train], X.iloc[test])).plot()
+
+# %%
+# Is what was learnt outside a tunnel known inside? The same six services are one network each.
+
+service = np.char.replace(y.astype(str), "vpn_", "")
+network = np.where(np.char.startswith(y.astype(str), "vpn_"), "tunnel", "plain")
+TransferMatrixDisplay.from_estimator(pipe, X, service, network, groups=captures, cv=2)
 
 # %%
 # Does the model, or could a look-up table, take a shortcut: addresses, ports, the time of day?

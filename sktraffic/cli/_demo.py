@@ -51,9 +51,12 @@ def run(output, model, cache, fresh, jobs, as_json):
     known, unseen = ([paths[i] for i in part] for part in (train, test))
     models = _learn(model, extractor, known, labels[train], cache)
     sessions, found = extractor.extract(unseen, cache=cache)[0], {}
+    learnt = extractor.extract(known, cache=cache)[0]
     for name, clf in models.items():
         with _stage(f"{name}: classifying {len(unseen)} captures that it has not seen"):
-            found[name] = evaluate_captures(clf, unseen, labels[test], sessions=sessions)
+            found[name] = evaluate_captures(
+                clf, unseen, labels[test], sessions=sessions, training_sessions=learnt
+            )
     own = found.pop(model)
     file = output / "model.skt"
     with _stage(f"writing {file}"):
@@ -78,7 +81,7 @@ def _learn(model, extractor, paths, labels, cache):
     if other == "mlp" and missing("neural"):
         say("The network to compare with is left out: pip install 'sktraffic[neural]' brings it.")
         other = model
-    for name in dict.fromkeys((model, other)):
+    for name in dict.fromkeys((model, other, "knn")):
         file = cache / "models" / f"{name}-{key}.skt"
         if not file.is_file():
             with _stage(f"{name}: learning from {len(paths)} captures"):

@@ -43,7 +43,7 @@ def run(
         paths = [path for path, good in zip(paths, readable, strict=True) if good]
         labels = labels[readable]
         clf = CaptureClassifier(make_estimator(model, seed), extractor, cache=folder)
-        found = _held_out(clf, paths, labels, holdout, seed)
+        found = _held_out(clf, X, paths, labels, holdout, seed)
         with working("learning from all captures"):
             clf.fit(paths, labels)
         card = {}
@@ -97,7 +97,7 @@ def kept(cache):
         yield folder
 
 
-def _held_out(clf, paths, labels, holdout, seed):
+def _held_out(clf, X, paths, labels, holdout, seed):
     if not holdout:
         return None
     _, counts = np.unique(labels, return_counts=True)
@@ -111,7 +111,10 @@ def _held_out(clf, paths, labels, holdout, seed):
     paths = np.asarray(paths, dtype=object)
     with working("scoring on the captures held out"):
         part = clone(clf).fit(paths[train].tolist(), labels[train])
-        return evaluate_captures(part, paths[test].tolist(), labels[test])
+        learnt = X["capture"].astype(object).isin([capture_name(path) for path in paths[train]])
+        return evaluate_captures(
+            part, paths[test].tolist(), labels[test], training_sessions=X[learnt.to_numpy()]
+        )
 
 
 def _tell(clf, found, output, as_json):
@@ -123,6 +126,7 @@ def _tell(clf, found, output, as_json):
                 "scores": found.scores,
                 "per_class": found.per_class,
                 "captures": found.captures,
+                "twins": None if found.twins is None else found.twins.rename_axis("side"),
             }
         print_json(document)
         return
@@ -149,3 +153,10 @@ def print_scores(found, title):
         f"captures: accuracy {scores['capture_accuracy']:.3f}, "
         f"macro F1 {scores['capture_f1_macro']:.3f}"
     )
+    if found.twins is not None:
+        twins = found.twins
+        print(
+            f"{twins.loc['with twin', 'share']:.0%} of the sessions have an equal one in training; "
+            f"the others: accuracy {twins.loc['without twin', 'accuracy']:.3f}, "
+            f"macro F1 {twins.loc['without twin', 'f1_macro']:.3f}"
+        )

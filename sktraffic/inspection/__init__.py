@@ -15,6 +15,8 @@ from sktraffic.inspection._robustness import RobustnessCurveDisplay, robustness_
 from sktraffic.inspection._sequence_profile import SequenceProfileDisplay
 from sktraffic.inspection._shortcut_display import ShortcutDisplay
 from sktraffic.inspection._shortcuts import ShortcutReport, shortcut_report
+from sktraffic.inspection._transfer import TransferMatrixDisplay, transfer_matrix
+from sktraffic.inspection._twins import TwinScoreDisplay
 
 __all__ = [
     "ClassImportanceDisplay",
@@ -29,6 +31,8 @@ __all__ = [
     "SequenceProfileDisplay",
     "ShortcutDisplay",
     "ShortcutReport",
+    "TransferMatrixDisplay",
+    "TwinScoreDisplay",
     "class_profile",
     "delay_packets",
     "distinguishing_messages",
@@ -41,4 +45,5 @@ __all__ = [
     "reorder_packets",
     "robustness_curve",
     "shortcut_report",
+    "transfer_matrix",
 ]

@@ -7,7 +7,8 @@ import pandas as pd
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 
 from sktraffic.capture import capture_name
-from sktraffic.metrics import per_class_scores
+from sktraffic.metrics import per_class_scores, twin_scores
+from sktraffic.model_selection import has_twin
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,7 +18,8 @@ class CaptureEvaluation:
     Attributes
     ----------
     sessions : DataFrame
-        As `CaptureClassifier.predict_sessions` gives it, with the column `true`.
+        As `CaptureClassifier.predict_sessions` gives it, with the column `true`, and `twin` where
+        the training sessions were given.
     captures : DataFrame
         A row a capture, as `CaptureClassifier.decide` gives it, with the column `true`.
     per_class : DataFrame
@@ -26,6 +28,9 @@ class CaptureEvaluation:
     scores : dict of str to float
         `accuracy` and `f1_macro` of sessions (NaN without one), and the same of captures as
         `capture_accuracy` and `capture_f1_macro`.
+    twins : DataFrame or None
+        Of the sessions, as :func:`sktraffic.metrics.twin_scores` gives it: what the scores are
+        without sessions that were in training already. None without the training sessions.
 
     Examples
     --------
@@ -37,6 +42,7 @@ class CaptureEvaluation:
     captures: pd.DataFrame
     per_class: pd.DataFrame
     scores: dict
+    twins: pd.DataFrame | None = None
 
     def confusion(self):
         """Count sessions by true class (rows) and by called class (columns).
@@ -51,7 +57,9 @@ class CaptureEvaluation:
         return pd.DataFrame(table, pd.Index(names, name="true"), pd.Index(names, name="called"))
 
 
-def evaluate_captures(clf, paths, labels, *, sessions=None, n_resamples=500, random_state=0):
+def evaluate_captures(
+    clf, paths, labels, *, sessions=None, training_sessions=None, n_resamples=500, random_state=0
+):
     """Score a fitted `CaptureClassifier` on captures with labels.
 
     Parameters
@@ -62,6 +70,8 @@ def evaluate_captures(clf, paths, labels, *, sessions=None, n_resamples=500, ran
     labels : array-like of shape (n_captures,)
     sessions : DataFrame, default=None
         The session table of these captures; by default they are read as in training.
+    training_sessions : DataFrame, default=None
+        The session table of the captures that `clf` was trained on, for the scores without twins.
     n_resamples : int, default=500
         Draws of captures for the intervals of the per-class table; 0 leaves them out.
     random_state : int, default=0
@@ -108,7 +118,11 @@ def evaluate_captures(clf, paths, labels, *, sessions=None, n_resamples=500, ran
         "capture_accuracy": float(accuracy_score(labels, called)),
         "capture_f1_macro": _f1(labels, called),
     }
-    return CaptureEvaluation(sessions, captures, per_class.rename_axis("class"), scores)
+    twins = None
+    if training_sessions is not None:
+        sessions["twin"] = has_twin(training_sessions, X)
+        twins = twin_scores(true, label, sessions["twin"].to_numpy())
+    return CaptureEvaluation(sessions, captures, per_class.rename_axis("class"), scores, twins)
 
 
 def classify_captures(clf, paths, *, sessions=None):

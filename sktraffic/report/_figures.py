@@ -5,8 +5,11 @@ import pandas as pd
 
 from sktraffic.inspection import (
     ClassImportanceDisplay,
+    DriftCurveDisplay,
     LatencyCurveDisplay,
     RobustnessCurveDisplay,
+    TransferMatrixDisplay,
+    TwinScoreDisplay,
 )
 
 MODEL, OTHERS = "#0072B2", ("#E69F00", "#999999", "#56B4E9")
@@ -121,3 +124,20 @@ def robustness_figure(curves):
 def latency_figure(curve):
     """Draw milliseconds a session against batch size."""
     return LatencyCurveDisplay(curve).plot(new_axes(5.2, 3.2)).figure_
+
+
+def twin_figure(scores):
+    """Draw macro F1 on all sessions, on twins and on new ones; names of models and tables."""
+    return TwinScoreDisplay(scores).plot(new_axes(6.4, 1.7 + 0.4 * len(scores))).figure_
+
+
+def drift_figure(curve):
+    """Draw a score against the time since training."""
+    return DriftCurveDisplay(curve).plot(new_axes(5.2, 3.2)).figure_
+
+
+def transfer_figure(matrix):
+    """Draw scores between sources."""
+    n_rows, n_columns = matrix["train"].nunique(), matrix["test"].nunique()
+    ax = new_axes(3.0 + 0.9 * n_columns, 1.6 + 0.7 * n_rows)
+    return TransferMatrixDisplay(matrix).plot(ax).figure_

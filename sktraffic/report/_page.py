@@ -12,10 +12,13 @@ from sktraffic.feature_selection import ForestSelector
 from sktraffic.inspection import latency_curve, robustness_curve
 from sktraffic.report._figures import (
     confusion_figure,
+    drift_figure,
     f1_figure,
     importance_figure,
     latency_figure,
     robustness_figure,
+    transfer_figure,
+    twin_figure,
 )
 from sktraffic.report._html import HTMLReport
 
@@ -33,6 +36,8 @@ def evaluation_report(
     sessions=None,
     *,
     others=None,
+    drift=None,
+    transfer=None,
     name="model",
     title="How well captures are told apart",
     lead="",
@@ -52,7 +57,12 @@ def evaluation_report(
         The session table of these captures, in the order of ``evaluation.sessions``; without it
         the page has neither feature scores, nor robustness, nor latency.
     others : dict of str to CaptureEvaluation, default=None
-        Of other models on the same captures, to compare.
+        Of other models on the same captures, to compare; ``make_estimator("knn")`` is one that a
+        network has to beat.
+    drift : DataFrame, default=None
+        From :func:`sktraffic.inspection.drift_curve`: scores of later and later sessions.
+    transfer : DataFrame, default=None
+        From :func:`sktraffic.inspection.transfer_matrix`: scores on other networks.
     name : str, default="model"
         What the classifier is called beside them.
     title, lead : str
@@ -78,6 +88,8 @@ def evaluation_report(
     others = others or {}
     page = HTMLReport(title, lead)
     _scores(page, evaluation, others, name)
+    _twins(page, {name: evaluation, **others})
+    _elsewhere(page, drift, transfer)
     if sessions is not None and len(sessions):
         true = evaluation.sessions["true"].to_numpy()
         tell("feature scores")
@@ -185,6 +197,41 @@ def _scores(page, evaluation, others, name):
         confusion_figure(evaluation.confusion()),
         "Confusion of sessions: numbers are sessions, colours shares of the true class.",
     )
+
+
+def _twins(page, evaluations):
+    """Add scores without the sessions that were in training, where evaluations hold them."""
+    found = {name: each.twins for name, each in evaluations.items() if each.twins is not None}
+    if not found:
+        return
+    first = next(iter(found.values()))
+    page.add_heading("Sessions that were there before")
+    page.add_text(
+        "Programs repeat themselves: a start-up or a keep-alive has the same sizes in the same "
+        f"directions each time. {first.loc['with twin', 'sessions']:,} of the "
+        f"{first.loc['all', 'sessions']:,} sessions have such a twin in training and need only be "
+        "remembered; what a model understands shows on the others."
+    )
+    page.add_figure(twin_figure(found), "Macro F1 with and without a twin in training.")
+    sides = {name: table["f1_macro"] for name, table in found.items()}
+    table = pd.DataFrame({"sessions": first["sessions"], **sides}).rename_axis("sessions that are")
+    page.add_table(table, "Macro F1 of sessions")
+
+
+def _elsewhere(page, drift, transfer):
+    """Add what later sessions and other networks say."""
+    if drift is not None:
+        page.add_heading("Later")
+        page.add_figure(
+            drift_figure(drift),
+            "Learned from the earliest sessions, scored on block after block of later ones.",
+        )
+    if transfer is not None:
+        page.add_heading("Other networks")
+        page.add_figure(
+            transfer_figure(transfer),
+            "Learned from one source, asked about another; at home captures are held out.",
+        )
 
 
 def _features(page, clf, sessions, true, random_state):

@@ -18,6 +18,8 @@ def test_training_holds_captures_out_and_then_uses_all(bench):
     """One of three captures of each class is scored; the saved model knows all six."""
     document = json.loads(bench.trained.stdout)
     assert len(document["held_out"]["captures"]) == 2
+    every, twins, others = document["held_out"]["twins"]
+    assert every["sessions"] == twins["sessions"] + others["sessions"] > 0
     assert [row["captures"] for row in document["class_counts"]] == [3, 3]
     note = read_provenance(bench.model)
     assert note["scores"]["capture_accuracy, 2 captures held out"] == pytest.approx(

@@ -42,7 +42,7 @@ def test_demo_does_everything_and_remembers(few, offline, cli, tmp_path, monkeyp
     assert first.exit_code == 0, (first.output, first.exception)
     document = json.loads(first.stdout)
     network = set() if missing("neural") else {"mlp"}
-    assert set(document["scores"]) == {"forest", "most frequent"} | network
+    assert set(document["scores"]) == {"forest", "knn", "most frequent"} | network
     assert ("sktraffic[neural]" in first.stderr) == (not network)
     best, least = (document["scores"][name]["f1_macro"] for name in ("forest", "most frequent"))
     assert best > least
@@ -53,7 +53,14 @@ def test_demo_does_everything_and_remembers(few, offline, cli, tmp_path, monkeyp
     stored = read_provenance("sktraffic-demo/model.skt")["scores"]
     assert stored[f"f1_macro, {n} captures held out"] == best
     page = (tmp_path / "sktraffic-demo" / "report.html").read_text("utf-8")
-    for part in ("Scores", "What tells the classes apart", "Robustness", "Latency", "Captures"):
+    for part in (
+        "Scores",
+        "Sessions that were there before",
+        "What tells the classes apart",
+        "Robustness",
+        "Latency",
+        "Captures",
+    ):
         assert f"<h2>{part}</h2>" in page
     sources = re.findall(r'(?:src|href)="([^"]{5})', page)
     assert sources and set(sources) == {"data:"} and "<script" not in page

@@ -1,13 +1,21 @@
 """Scores by capture, and the page they are put on."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from sktraffic.pipeline import CaptureClassifier
-from sktraffic.report import HTMLReport, classify_captures, evaluate_captures
+from sktraffic.datasets import lab_captures
+from sktraffic.pipeline import CaptureClassifier, make_estimator
+from sktraffic.ragged import list_column
+from sktraffic.report import (
+    HTMLReport,
+    classify_captures,
+    evaluate_captures,
+    evaluation_report,
+)
 from sktraffic.sessions import IDENTITY
 
 
@@ -66,6 +74,47 @@ def test_classifying_a_table_reads_nothing():
     assert captures["label"].tolist() == ["mail", "chat"]
     assert captures["probability"].tolist() == pytest.approx([1, 2 / 3])
     assert sessions["label"].tolist() == [*ANSWERS["a"], *ANSWERS["b"]]
+
+
+def packets(X, sizes):
+    """Give sessions one packet each, of these sizes."""
+    offsets = np.arange(len(X) + 1)
+    columns = {"packet_size": sizes, "packet_direction": np.ones(len(X), np.int8)}
+    return X.assign(**{name: list_column(v, offsets) for name, v in columns.items()})
+
+
+def test_scores_without_twins_by_hand():
+    """Three of six sessions were in training already; their table is that of the two sides."""
+    X = packets(table(ANSWERS), [60, 61, 62, 63, 64, 65])
+    training = packets(table({"t": ["chat"] * 3}), [60, 63, 65])
+    names, labels = ["a", "b", "c"], ["chat", "mail", "chat"]
+    found = evaluate_captures(Oracle(), names, labels, sessions=X, training_sessions=training)
+    assert found.sessions["twin"].tolist() == [True, False, False, True, False, True]
+    assert found.twins["sessions"].tolist() == [6, 3, 3]
+    assert found.twins["accuracy"].tolist() == pytest.approx([5 / 6, 1, 2 / 3])
+    assert evaluate_captures(Oracle(), names, labels, sessions=X).twins is None
+
+
+def test_the_page_holds_twins_drift_and_other_networks(tmp_path):
+    """Their sections are there where something is known of them, and only there."""
+    paths, labels = (np.asarray(each) for each in lab_captures())
+    few = [i for name in ("chat", "vpn_voip") for i in np.flatnonzero(labels == name)[:4]]
+    paths, labels = paths[few], labels[few]
+    clf = CaptureClassifier(make_estimator("knn"), cache=tmp_path).fit(paths[::2], labels[::2])
+    sessions, training = (clf.extractor_.extract(p)[0] for p in (paths[1::2], paths[::2]))
+    found = evaluate_captures(
+        clf, paths[1::2], labels[1::2], sessions=sessions, training_sessions=training
+    )
+    curve = pd.DataFrame({"block": [0, 1], "after": [60.0, 120.0], "score": [0.9, 0.8]})
+    sides = ["office", "home"]
+    pairs = pd.DataFrame({"train": np.repeat(sides, 2), "test": sides * 2, "score": [1, 0.5] * 2})
+    page = evaluation_report(clf, found, drift=curve, transfer=pairs).to_html()
+    headings = ("Sessions that were there before", "Later", "Other networks")
+    assert all(f"<h2>{heading}</h2>" in page for heading in headings)
+    known = int(found.twins.loc["with twin", "sessions"])
+    assert f"{known} of the {len(sessions)} sessions" in page
+    plain = evaluation_report(clf, dataclasses.replace(found, twins=None)).to_html()
+    assert not any(heading in plain for heading in headings)
 
 
 def test_no_session_is_an_error():
