@@ -14,6 +14,8 @@ class Model(str, Enum):  # noqa: UP042
     """Names of `sktraffic.pipeline.make_estimator`."""
 
     forest = "forest"
+    best = "best"
+    sequences = "sequences"
     knn = "knn"
     mlp = "mlp"
     transformer = "transformer"

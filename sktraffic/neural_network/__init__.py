@@ -14,6 +14,7 @@ from sktraffic.neural_network._masked_byte_model import MaskedByteModel
 from sktraffic.neural_network._mlp import MLPClassifier
 from sktraffic.neural_network._onnx import network_to_onnx
 from sktraffic.neural_network._packet_sequence import PacketSequenceClassifier
+from sktraffic.neural_network._sequence_encoder import SequenceEncoder
 
 __all__ = [
     "CNNLSTM",
@@ -24,6 +25,7 @@ __all__ = [
     "MLPClassifier",
     "MaskedByteModel",
     "PacketSequenceClassifier",
+    "SequenceEncoder",
     "TransformerEnsemble",
     "network_to_onnx",
 ]

@@ -207,26 +207,35 @@ class PacketRows(BaseEstimator):
         self.fields = fields
         self.statistics = statistics
 
-    def fit(self, X, names=None):
-        """Learn what a row holds, from a session table or an array with its columns' names."""
+    def fit(self, X, names=None, like=None):
+        """Learn what a row holds, from a session table or an array with its columns' names.
+
+        ``like`` is a fitted reader whose packets are to be read alike.
+        """
         self.reads_table_ = is_session_table(X)
         self.columns_, self.messages_, self.statistics_ = (), np.array([], dtype=str), None
         self.n_packets_ = self.n_packets
         if self.reads_table_:
-            self._fit_table(X)
+            self._fit_table(X, like)
         else:
             self.fields_ = array_fields(names, self.fields, X.shape[1])
             self.n_packets_ = min(self.n_packets, X.shape[1] // len(self.fields_))
         channels = ("signed_size", "iat", *self.fields_)
         self.channels_ = tuple(name for name in TABLE_FIELDS if name in channels)
+        if like is not None and self.channels_ != like.channels_:
+            raise ValueError(
+                f"pretrained reads {', '.join(like.channels_)} of a packet, this one "
+                f"{', '.join(self.channels_)}. Pass fields={list(like.fields_)}."
+            )
         return self
 
-    def _fit_table(self, X):
-        self.fields_ = table_fields(X, self.fields)
+    def _fit_table(self, X, like):
+        fields = like.fields_ if self.fields is None and like is not None else self.fields
+        self.fields_ = table_fields(X, fields)
         self.columns_ = tuple(c for name in self.fields_ for c in TABLE_FIELDS[name])
         check_sessions(X, self.columns_)
         if "message" in self.fields_:
-            self.messages_ = learn_messages(X)
+            self.messages_ = learn_messages(X) if like is None else like.messages_
         if self.statistics is None:
             return
         if isinstance(self.statistics, str):

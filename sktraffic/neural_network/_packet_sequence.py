@@ -15,6 +15,9 @@ from sktraffic.neural_network._params import COUNT, NOT_NEGATIVE, SHARE
 from sktraffic.nn import PacketSequenceNet
 from sktraffic.sessions import check_sessions
 
+# what a pre-trained network must have in common with the one that starts from it
+SIZES = ("n_packets", "size_embedding", "n_channels", "n_blocks", "kernel_size")
+
 
 class PacketSequenceClassifier(BaseTorchClassifier):
     """Residual convolutions over the first packets of sessions, statistics of the whole beside.
@@ -65,6 +68,9 @@ class PacketSequenceClassifier(BaseTorchClassifier):
     cuts : sequence of int, default=()
         In training every second session, by chance, is seen after one of these numbers of
         packets only, statistics included, so that one model serves early decisions.
+    pretrained : SequenceEncoder or PacketSequenceClassifier, default=None
+        Fitted network whose weights, but for the last layers, are where this one starts. Its sizes
+        must be this one's, and what it reads of a packet is what this one reads.
     lr : float, default=0.002
         Learning rate of AdamW.
     max_epochs : int, default=16
@@ -118,6 +124,7 @@ class PacketSequenceClassifier(BaseTorchClassifier):
     packet_merge: float = 0.0
     late_start: float = 0.0
     cuts: tuple = ()
+    pretrained: Any = None
     lr: float = 0.002
     batch_size: int | None = None
     max_epochs: int = 16
@@ -142,6 +149,7 @@ class PacketSequenceClassifier(BaseTorchClassifier):
         "packet_merge": [SHARE],
         "late_start": [SHARE],
         "cuts": ["array-like"],
+        "pretrained": [HasMethods(["fit"]), None],
     }
 
     def _without_effect(self):
@@ -189,10 +197,53 @@ class PacketSequenceClassifier(BaseTorchClassifier):
         names = None if table else getattr(self, "feature_names_in_", None)
         if not table:
             self._check_no_effect("statistics", "packet sequences, which have no statistics")
-        self.packets_ = PacketRows(self.n_packets, self.fields, self.statistics).fit(X, names)
+        reader = PacketRows(self.n_packets, self.fields, self.statistics)
+        self.packets_ = reader.fit(X, names, self._start() and self._start().packets_)
         if table:
             self.feature_names_in_ = np.asarray(self.packets_.columns_, dtype=object)
             self.n_features_in_ = len(self.packets_.columns_)
+
+    def _start(self):
+        """Return the fitted network that training starts from, or None."""
+        start = getattr(self.pretrained, "estimator_", self.pretrained)
+        if start is None:
+            return None
+        if not isinstance(start, PacketSequenceClassifier) or not start.__sklearn_is_fitted__():
+            raise ValueError(
+                f"pretrained is {start!r}, which is no fitted SequenceEncoder or "
+                "PacketSequenceClassifier. Fit one first."
+            )
+        other = start._fit_params
+        differ = [name for name in SIZES if other[name] != getattr(self, name)]
+        if differ:
+            sizes = ", ".join(f"{name}={other[name]!r}" for name in differ)
+            raise ValueError(f"pretrained is of another size: it has {sizes}. Pass the same.")
+        return start
+
+    def _initialize_module(self, module):
+        start = self._start()
+        if start is None:
+            return
+        own = module.state_dict()
+        theirs = start.net_.module_.state_dict()
+        kept = {
+            name: value
+            for name, value in theirs.items()
+            if not name.startswith(("head.", "statistics.")) and value.shape == own[name].shape
+        }
+        module.load_state_dict({**own, **kept})
+
+    def _embeddings(self, X):
+        """Return what the last layer reads: (n, 256)."""
+        net = self.net_
+        x = self._encode(self._validate_X(X, reset=False))
+        return self._forward(net.module_.embed, x, net.device)
+
+    def __sklearn_clone__(self):
+        """Clone the parameters; a pre-trained network stays the one that it is, fitted."""
+        cloned = super().__sklearn_clone__()
+        cloned.pretrained = self.pretrained
+        return cloned
 
     def _check_resampled(self, X, X_new):
         known = {row.tobytes() for row in np.ascontiguousarray(X)}

@@ -267,6 +267,7 @@ class CosineHead(nn.Module):
 
     def __init__(self, n_features, n_classes):
         super().__init__()
+        self.in_features, self.out_features = n_features, n_classes
         self.weight = nn.Parameter(torch.empty(n_classes, n_features))
         nn.init.normal_(self.weight)
         self.scale = nn.Parameter(torch.tensor(2.7))  # exp: about 15

@@ -43,8 +43,10 @@ sktraffic.neural_network._member.TransformerMember
 sktraffic.neural_network._mlp.MLPClassifier
 sktraffic.neural_network._packet_rows.PacketRows
 sktraffic.neural_network._packet_sequence.PacketSequenceClassifier
+sktraffic.neural_network._sequence_encoder.SequenceEncoder
 sktraffic.over_sampling._adasyn.GuardedADASYN
 sktraffic.pipeline._classifier.CaptureClassifier
+sktraffic.pipeline._features.KnownFeatures
 sktraffic.preprocessing._preprocessor.ColumnChoice
 """.split()
 # besides its public estimators; `_sound.py` checks what a TreePredictor indexes memory by
