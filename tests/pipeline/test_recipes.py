@@ -3,10 +3,14 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
 
 from sktraffic.cli._choices import Model
+from sktraffic.datasets import load_lab_sessions
 from sktraffic.model_selection import has_twin
+from sktraffic.persistence import load, save
 from sktraffic.pipeline import make_estimator
+from sktraffic.pipeline._features import KnownFeatures
 from sktraffic.ragged import list_column
 
 
@@ -44,6 +48,53 @@ def test_a_twin_with_equal_times_decides():
 def test_the_command_line_knows_the_names():
     """Every name makes an estimator; what is no name is refused."""
     assert make_estimator("knn")[-1].metric == "manhattan"
-    assert {"forest", "knn"} <= {model.value for model in Model}
-    with pytest.raises(ValueError, match="one of forest, knn"):
+    assert {"forest", "best", "sequences", "knn"} <= {model.value for model in Model}
+    with pytest.raises(ValueError, match="one of forest, best, sequences, knn"):
         make_estimator("nearest")
+
+
+@pytest.mark.neural
+def test_best_is_an_ensemble_that_learns_and_can_be_saved(tmp_path):
+    """With small members: weights on unseen captures, probabilities of a fit a fold, a file."""
+    X, y = load_lab_sessions(return_X_y=True)
+    rows = np.flatnonzero(np.isin(y, ["chat", "file", "voip"]))[::3]
+    X, y = X.iloc[rows].reset_index(drop=True), np.asarray(y)[rows]
+    model = make_estimator("best", random_state=0).set_params(
+        forest__clf__n_estimators=5,
+        extra_trees__clf__n_estimators=5,
+        boosting__clf__max_iter=3,
+        sequences__max_epochs=1,
+        sequences__n_channels=8,
+        cv=2,
+    )
+    model.fit(X, y)
+    assert model.score(X, y) > 0.8 and model.weights_.sum() == pytest.approx(1)
+    assert list(model.members_["name"]) == ["forest", "extra_trees", "boosting", "sequences"]
+    assert all(len(member.estimators_) == 2 for member in model.estimators_)
+    save(model, tmp_path / "best.skt")
+    np.testing.assert_array_equal(
+        load(tmp_path / "best.skt").predict_proba(X), model.predict_proba(X)
+    )
+
+
+@pytest.mark.neural
+def test_sequences_is_the_network_with_a_seed():
+    """The same estimator as by hand; so a grid over its parameters works."""
+    from sktraffic.neural_network import PacketSequenceClassifier
+
+    assert repr(make_estimator("sequences", 3)) == repr(PacketSequenceClassifier(random_state=3))
+
+
+def test_known_features_are_those_of_the_table():
+    """Messages where there are any, statistics and the first packets always; names in order."""
+    X = load_lab_sessions().data.iloc[:50]
+    full, bare = KnownFeatures(2).fit(X), KnownFeatures(2).fit(X.drop(columns="packet_message"))
+    assert full.transform(X).shape == (50, len(full.get_feature_names_out()))
+    shared = np.isin(full.get_feature_names_out(), bare.get_feature_names_out())
+    np.testing.assert_array_equal(full.transform(X)[:, shared], bare.transform(X))
+    assert bare.get_feature_names_out()[-1] == "packet_1_iat"
+    assert "tls_client_hello" in set(full.get_feature_names_out()) - set(
+        bare.get_feature_names_out()
+    )
+    null = X.assign(packet_message=None)
+    assert len(clone(full).fit(null).parts_) == 2
