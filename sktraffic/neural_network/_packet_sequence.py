@@ -54,12 +54,12 @@ class PacketSequenceClassifier(BaseTorchClassifier):
         Before the last layer; half of it inside the blocks.
     head : {"linear", "cosine"}, default="linear"
         Last layer: linear, or the cosine to a direction of each class times a learned scale.
-    size_dropout : float, default=0.1
+    size_dropout : float, default=0.2
         Probability in training of hiding the learned vector of a packet's size.
     jitter : float, default=0.1
         In training a session's intervals are stretched by one random factor of this standard
         deviation (of its logarithm), and each by a smaller one.
-    packet_loss : float, default=0.0
+    packet_loss : float, default=0.05
         Probability in training that a packet is lost.
     packet_merge : float, default=0.0
         Probability in training that a packet joins the one before it, of the same direction.
@@ -71,7 +71,7 @@ class PacketSequenceClassifier(BaseTorchClassifier):
     pretrained : SequenceEncoder or PacketSequenceClassifier, default=None
         Fitted network whose weights, but for the last layers, are where this one starts. Its sizes
         must be this one's, and what it reads of a packet is what this one reads.
-    lr : float, default=0.002
+    lr : float, default=0.004
         Learning rate of AdamW.
     max_epochs : int, default=16
         Passes over the training part.
@@ -118,14 +118,14 @@ class PacketSequenceClassifier(BaseTorchClassifier):
     kernel_size: int = 5
     dropout: float = 0.3
     head: str = "linear"
-    size_dropout: float = 0.1
+    size_dropout: float = 0.2
     jitter: float = 0.1
-    packet_loss: float = 0.0
+    packet_loss: float = 0.05
     packet_merge: float = 0.0
     late_start: float = 0.0
     cuts: tuple = ()
     pretrained: Any = None
-    lr: float = 0.002
+    lr: float = 0.004
     batch_size: int | None = None
     max_epochs: int = 16
     weight_decay: float = 0.01
