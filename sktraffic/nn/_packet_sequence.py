@@ -128,6 +128,26 @@ class PacketSequenceNet(nn.Module):
         S, standardised statistics of a session.
     n_cuts : int, default=0
         Cuts in training: a row holds the number of packets and the statistics of each.
+    n_messages, size_embedding, size_dropout
+        Of `PacketEmbedding`.
+    n_channels, n_blocks, kernel_size, dropout
+        Of the residual blocks.
+    jitter, packet_loss, packet_merge, late_start : float
+        Changes of the sequences in training.
+    head : {"linear", "cosine"}, default="linear"
+
+    Notes
+    -----
+    Shape: (B, T * C + S) -> (B, K), logits; behind the statistics a row may hold the cuts.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sktraffic.nn import PacketSequenceNet
+    >>> net = PacketSequenceNet(n_classes=3, n_packets=2, n_channels=8)
+    >>> rows = torch.tensor([[60.0, 0.0, -1500.0, 0.1], [90.0, 0.0, 0.0, 0.0]])
+    >>> net(rows).shape
+    torch.Size([2, 3])
     """
 
     def __init__(

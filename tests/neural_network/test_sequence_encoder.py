@@ -48,7 +48,7 @@ def test_labels_of_few_sessions_and_missing_ones_are_left_out(lab, encoder):
     assert set(encoder.classes_) == set(counts.index[counts >= 3])
     named = X.assign(hint=np.where(np.arange(len(X)) % 3 == 0, None, X["protocol"].astype(str)))
     inner = clone(encoder.estimator).set_params(max_epochs=1)
-    told = SequenceEncoder("hint", estimator=inner).fit(named)
+    told = SequenceEncoder(labels="hint", estimator=inner).fit(named)
     assert set(told.classes_) == set(named["hint"].dropna().value_counts()[lambda n: n >= 5].index)
 
 
