@@ -6,14 +6,10 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
-import torch
-from imblearn.over_sampling import ADASYN, RandomOverSampler
-from imblearn.pipeline import Pipeline
+from imblearn.over_sampling import RandomOverSampler
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
-from sklearn.datasets import make_classification
 from sklearn.model_selection import GridSearchCV
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sktraffic.neural_network import BiGRUDABert, MaskedByteModel
@@ -175,33 +171,6 @@ def test_clone_keeps_a_pretrained_model_fitted(sessions, pretrained):
     assert all(np.array_equal(own[name], value) for name, value in bert_weights(best).items())
 
 
-def test_pickle_holds_no_torch_object(sessions, pretrained):
-    """Pre-trained, fine-tuned, pickled: NumPy arrays throughout, equal predictions after."""
-    X, y = sessions
-    clf = BiGRUDABert(**TINY, pretrained=pretrained, max_epochs=1).fit(X[:60], y[:60])
-    data = pickle.dumps(clf)
-    assert b"torch" not in data.replace(b"sktraffic", b"")
-    assert_array_equal(pickle.loads(data).predict_proba(X[:9]), clf.predict_proba(X[:9]))
-
-
-def test_grid_search_in_a_pipeline_with_adasyn():
-    """Searching lr, gamma and structure behind ADASYN scores the same with one job and two."""
-    X, y = make_classification(
-        120, 5, n_informative=4, n_redundant=0, weights=[0.75], class_sep=2, random_state=0
-    )
-    clf = BiGRUDABert(**TABLE, gru_dropout=0.5, max_epochs=8)
-    pipe = Pipeline(
-        [("scale", StandardScaler()), ("balance", ADASYN(random_state=0)), ("clf", clf)]
-    )
-    grid = [{"clf__lr": [0.003, 0.01]}, {"clf__gamma": [0]}, {"clf__gru_layers": [1]}]
-    scores = []
-    for n_jobs in (1, 2):
-        search = GridSearchCV(pipe, grid, cv=2, scoring="f1_macro", n_jobs=n_jobs)
-        scores.append(search.fit(X, y).cv_results_["mean_test_score"])
-    assert_array_equal(*scores)
-    assert scores[0].max() > 0.7
-
-
 def test_resampler_sees_the_training_part_only(sessions):
     """Tokens are repeated, never mixed, and early stopping watches real sessions."""
     X, y = sessions
@@ -211,26 +180,6 @@ def test_resampler_sees_the_training_part_only(sessions):
         max_epochs=3,
     ).fit(X[rows], y[rows])  # fmt: skip
     assert {"valid_loss", "f1_weighted"} <= set(clf.history_.columns)
-
-
-def test_partial_fit_warm_start_and_set_params(sessions):
-    """Training goes on where it stopped; parameters set after a fit wait for the next one."""
-    X, y = sessions
-    clf = BiGRUDABert(**TINY, max_epochs=1, warm_start=True).fit(X[:60], y[:60])
-    clf.partial_fit(X[60:90], y[60:90]).fit(X[:60], y[:60])
-    assert clf.n_epochs_ == 3
-    before = clf.predict_proba(X[:4])
-    clf.set_params(hidden_size=64, vocab_size=3, max_length=2, attention=None)
-    assert_array_equal(clf.predict_proba(X[:4]), before)
-    assert_array_equal(pickle.loads(pickle.dumps(clf)).predict_proba(X[:4]), before)
-
-
-def test_bfloat16(sessions):
-    """Half precision inside, float32 weights; the rule is still learned."""
-    X, y = sessions
-    clf = BiGRUDABert(**TINY, precision="bfloat16", max_epochs=6).fit(X[:160], y[:160])
-    assert clf.score(X[160:], y[160:]) > 0.9
-    assert {p.dtype for p in clf.net_.module_.parameters()} == {torch.float32}
 
 
 def test_data_frames_of_tokens_and_of_features(sessions):
@@ -297,12 +246,6 @@ def test_bad_parameters_are_errors(sessions, params, message):
     X, y = sessions
     with pytest.raises(ValueError, match=message):
         BiGRUDABert(**{**TINY, **params}).fit(X[:30], y[:30])
-
-
-def test_single_class_is_an_error(sessions):
-    """There is nothing to tell apart."""
-    with pytest.raises(ValueError, match="at least 2 classes, got 1"):
-        BiGRUDABert(**TINY).fit(sessions[0][:30], ["chat"] * 30)
 
 
 @pytest.mark.parametrize(

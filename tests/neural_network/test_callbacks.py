@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import Callback
 
-from sktraffic.neural_network import MLPClassifier, TransformerEnsemble
+from sktraffic.neural_network import MaskedByteModel, MLPClassifier, TransformerEnsemble
 
 ProgressBar = pytest.importorskip(
     "sklearn.callback", reason="scikit-learn has callbacks from 1.9 on"
@@ -85,6 +86,20 @@ def test_callback_can_stop_the_fit():
     """A true result at the end of an epoch ends the fit, without a warning."""
     clf = mlp().set_callbacks(Spy(at=2, action=lambda: True)).fit(X, Y)
     assert clf.n_epochs_ == 2
+
+
+def test_masked_model_tells_of_its_epochs_and_can_be_stopped():
+    """The same without labels: the estimator of each epoch encodes, and looking changes nothing."""
+    tokens = np.random.default_rng(0).integers(1, 9, (20, 6))
+    spy = Spy(at=2, action=lambda: True)
+    model = MaskedByteModel(10, hidden_size=8, n_layers=1, n_heads=1, max_epochs=3, random_state=0)
+    plain = clone(model).fit(tokens)
+    model.set_callbacks(spy).fit(tokens)
+    assert [task for _, task in spy.ended] == ["epoch", "epoch", "fit"]
+    first, second = (fitted.transform(tokens) for fitted in spy.estimators)
+    assert not np.allclose(first, second)
+    np.testing.assert_array_equal(second, model.transform(tokens))
+    np.testing.assert_array_equal(plain.history_["train_loss"][:2], model.history_["train_loss"])
 
 
 def test_interrupt_leaves_a_usable_estimator():

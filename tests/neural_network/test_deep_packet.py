@@ -1,7 +1,5 @@
 """DeepPacketCNN and DeepPacketSAE: scikit-learn's checks, bytes, pre-training, errors."""
 
-import pickle
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -54,13 +52,10 @@ def test_defaults_are_the_paper_s():
 
 @pytest.mark.parametrize("clf", [TINY_CNN, TINY_SAE])
 def test_learns_bytes(packets, clf):
-    """Two protocols are told apart on unseen packets, and a pickle predicts the same."""
+    """Two protocols are told apart on unseen packets."""
     X, y = packets
     clf = clone(clf).fit(X[:200], y[:200])
     assert clf.score(X[200:], y[200:]) > 0.95
-    data = pickle.dumps(clf)
-    assert b"torch" not in data
-    assert_array_equal(pickle.loads(data).predict_proba(X), clf.predict_proba(X))
 
 
 @pytest.mark.parametrize("clf", [TINY_CNN, TINY_SAE])
@@ -116,18 +111,6 @@ def test_bad_parameters_are_errors(packets, clf, message):
     """Checked in fit; the message names the parameter and what came."""
     with pytest.raises(ValueError, match=message):
         clf.fit(*packets)
-
-
-@pytest.mark.parametrize("clf", [TINY_CNN, TINY_SAE])
-def test_bad_input_is_an_error(packets, clf):
-    """NaN, one class, another width."""
-    X, y = packets
-    with pytest.raises(ValueError, match="contains NaN"):
-        clone(clf).fit(np.where(X == 0, np.nan, X), y)
-    with pytest.raises(ValueError, match="at least 2 classes, got 1"):
-        clone(clf).fit(X, ["tls"] * len(X))
-    with pytest.raises(ValueError, match="features"):
-        clone(clf).set_params(max_epochs=1).fit(X, y).predict(X[:, :9])
 
 
 def test_pretraining_lowers_every_layer_s_error():

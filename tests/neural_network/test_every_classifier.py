@@ -1,6 +1,11 @@
-"""The shared parameters do in every classifier what they say, not in the perceptron alone."""
+"""What all share holds in each, not in the perceptron alone: parameters, state, pickles, errors."""
+
+import pickle
+import pickletools
+from itertools import combinations
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from imblearn.over_sampling import RandomOverSampler
@@ -13,6 +18,7 @@ from sktraffic.neural_network import (
     BiGRUDABert,
     DeepPacketCNN,
     DeepPacketSAE,
+    MaskedByteModel,
     MLPClassifier,
     PacketSequenceClassifier,
     TransformerEnsemble,
@@ -41,6 +47,88 @@ CLASSIFIERS = [
     ),
 ]
 every = pytest.mark.parametrize("clf", CLASSIFIERS, ids=lambda clf: type(clf).__name__)
+SHORT = {name: value for name, value in SHORT.items() if name != "early_stopping"}
+ESTIMATORS = [*CLASSIFIERS, MaskedByteModel(hidden_size=8, n_layers=1, n_heads=2, **SHORT)]
+each = pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda e: type(e).__name__)
+X = np.random.default_rng(0).integers(1, 10, size=(60, 12))
+Y = np.repeat(["web", "vpn"], 30)
+# another structure than that of each: what set_params after a fit must not touch
+OTHERS = {
+    "Linear": {"lr": 1.0},
+    "MLPClassifier": {"hidden_sizes": (9,), "activation": "tanh"},
+    "TransformerEnsemble": {"n_members": 5, "d_token": 16, "n_heads": 4},
+    "BiGRUDABert": {"hidden_size": 64, "vocab_size": 3, "max_length": 2, "attention": None},
+    "DeepPacketCNN": {"n_filters": (9, 9)},
+    "DeepPacketSAE": {"hidden_sizes": (9,)},
+    "CNNLSTM": {"n_filters": (9,)},
+    "PacketSequenceClassifier": {"n_channels": 16, "n_blocks": 2},
+    "MaskedByteModel": {"hidden_size": 32, "vocab_size": 5, "max_length": 3},
+}
+
+
+def answers(fitted, rows=X):
+    """Return what a fitted estimator says of rows."""
+    return getattr(fitted, "predict_proba", getattr(fitted, "transform", None))(rows)
+
+
+def nets(fitted):
+    """Return the nets of a fitted estimator."""
+    return [member.net_ for member in getattr(fitted, "members_", [fitted])]
+
+
+@each
+def test_set_params_after_a_fit_and_a_pickle_change_no_answer(estimator):
+    """Parameters wait for the next fit; a pickle holds arrays and names nothing of torch."""
+    fitted = clone(estimator).fit(X, Y)
+    before = answers(fitted)
+    name = type(estimator).__name__
+    fitted.set_params(**OTHERS[name], precision="float64")
+    stream = pickle.dumps(fitted)
+    words = {arg for _, arg, _ in pickletools.genops(stream) if isinstance(arg, str)}
+    assert name in words
+    assert not {word for word in words if word.startswith(("torch", "skorch", "transformers"))}
+    loaded = pickle.loads(stream)
+    np.testing.assert_array_equal(answers(fitted), before)
+    np.testing.assert_array_equal(answers(loaded), before)
+    pd.testing.assert_frame_equal(loaded.history_, fitted.history_)
+    fitted.set_params(**estimator.get_params(deep=False)).set_params(precision="float64").fit(X, Y)
+    assert next(nets(fitted)[0].module_.parameters()).dtype is torch.float64
+
+
+@each
+def test_another_seed_is_another_fit(estimator):
+    """And None is a new one every time."""
+    fits = [clone(estimator).set_params(random_state=s).fit(X, Y) for s in (1, 2, None, None)]
+    for one, two in combinations(fits, 2):
+        assert not np.array_equal(answers(one), answers(two))
+
+
+@each
+def test_bfloat16_keeps_float32_weights(estimator):
+    """Half precision inside: losses as with whole precision, up to its rounding."""
+    whole = clone(estimator).fit(X, Y)
+    half = clone(estimator).set_params(precision="bfloat16").fit(X, Y)
+    assert {p.dtype for net in nets(half) for p in net.module_.parameters()} == {torch.float32}
+    assert answers(half).dtype in (np.float32, np.float64) and np.isfinite(answers(half)).all()
+    np.testing.assert_allclose(half.history_["train_loss"], whole.history_["train_loss"], rtol=0.05)
+
+
+@every
+def test_a_loaded_classifier_goes_on_training(clf):
+    """partial_fit after a pickle is one epoch more."""
+    loaded = pickle.loads(pickle.dumps(clone(clf).fit(X, Y))).partial_fit(X, Y)
+    assert np.all(np.array(loaded.n_epochs_) == 3)
+
+
+@every
+def test_bad_input_is_an_error(clf):
+    """NaN, one class, another width."""
+    with pytest.raises(ValueError, match="contains NaN"):
+        clone(clf).fit(np.where(X == 3, np.nan, X), Y)
+    with pytest.raises(ValueError, match="at least 2 classes, got 1"):
+        clone(clf).fit(X, ["vpn"] * len(X))
+    with pytest.raises(ValueError, match="features"):
+        clone(clf).fit(X, Y).predict(X[:, :9])
 
 
 @pytest.fixture(scope="module")
@@ -68,12 +156,12 @@ def test_remedies_change_the_shares_that_are_learned(clf, remedy, rows):
     assert fitted.predict_proba(rows[0][:1])[0, 0] == pytest.approx(share, abs=0.15)
 
 
-@every
-def test_verbose_prints_a_line_an_epoch(clf, rows, capsys):
+@each
+def test_verbose_prints_a_line_an_epoch(estimator, capsys):
     """As many lines that begin with an epoch's number as epochs, of every member; else silence."""
-    clone(clf).fit(*rows)
+    clone(estimator).fit(X, Y)
     assert capsys.readouterr().out == ""
-    fitted = clone(clf).set_params(verbose=1).fit(*rows)
+    fitted = clone(estimator).set_params(verbose=1).fit(X, Y)
     numbers = [line.split()[0] for line in capsys.readouterr().out.splitlines() if line.strip()]
     assert sum(number.isdigit() for number in numbers) >= np.sum(fitted.n_epochs_)
 

@@ -1,7 +1,5 @@
 """Pre-training: scikit-learn's checks, learning, folders, pickles, errors."""
 
-import pickle
-
 import numpy as np
 import pytest
 import sklearn
@@ -90,58 +88,11 @@ def test_embeddings_do_not_depend_on_padding(fitted, tokens):
     np.testing.assert_allclose(alone.transform(short[:, :6]), fitted.transform(short), atol=1e-5)
 
 
-def test_pickle_holds_no_torch_object(fitted, tokens):
-    """Weights are NumPy arrays in the pickle and give the same embeddings again."""
-    data = pickle.dumps(fitted)
-    assert b"torch" not in data
-    loaded = pickle.loads(data)
-    assert all(type(value) is np.ndarray for value in loaded._weights.values())
-    np.testing.assert_array_equal(loaded.transform(tokens[:9]), fitted.transform(tokens[:9]))
-    np.testing.assert_array_equal(loaded.history_, fitted.history_)
-
-
-def test_same_seed_same_model_and_global_state_untouched(tokens):
-    """Two fits agree; torch's and NumPy's generators are where they were."""
-    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()
-    model = MaskedByteModel(13, **TINY, max_epochs=2)
-    one, two = (clone(model).fit(tokens[:60]).transform(tokens[:5]) for _ in range(2))
-    np.testing.assert_array_equal(one, two)
-    assert torch.equal(torch_state, torch.get_rng_state())
-    np.testing.assert_array_equal(numpy_state, np.random.get_state()[1])
-
-
-def test_set_params_after_fit_changes_the_next_fit_only(tokens):
-    """A fitted model goes on with the parameters of its fit."""
-    model = MaskedByteModel(13, **TINY, max_epochs=1).fit(tokens[:40])
-    before = model.transform(tokens[:4])
-    model.set_params(hidden_size=32, vocab_size=5, max_length=3)
-    np.testing.assert_array_equal(model.transform(tokens[:4]), before)
-    assert pickle.loads(pickle.dumps(model)).transform(tokens[:4]).shape == (4, 16)
-
-
 def test_output_names_and_pandas(tokens):
     """One named column a hidden unit."""
     model = MaskedByteModel(13, **TINY, max_epochs=1).set_output(transform="pandas")
     out = model.fit_transform(tokens[:20])
     assert out.columns.tolist() == [f"maskedbytemodel{i}" for i in range(16)]
-
-
-def test_bfloat16_trains(tokens):
-    """Half precision inside, float32 weights and output."""
-    model = MaskedByteModel(13, **TINY, max_epochs=2, precision="bfloat16").fit(tokens[:40])
-    assert model.transform(tokens[:3]).dtype == np.float32
-    assert next(model.module_.parameters()).dtype is torch.float32
-    assert np.isfinite(model.history_["train_loss"]).all()
-
-
-def test_verbose_prints_a_line_an_epoch(tokens, capsys):
-    """Silent by default."""
-    model = MaskedByteModel(13, **TINY, max_epochs=3)
-    model.fit(tokens[:20])
-    assert capsys.readouterr().out == ""
-    model.set_params(verbose=1).fit(tokens[:20])
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2 + 3 and "train_loss" in lines[0]
 
 
 def test_interruption_leaves_a_usable_model(tokens):
@@ -157,42 +108,6 @@ def test_interruption_leaves_a_usable_model(tokens):
         model.fit(tokens[:40])
     assert model.n_epochs_ == 2
     assert np.isfinite(model.transform(tokens[:3])).all()
-
-
-class Spy:
-    """A callback that records each task and the estimator as it then was."""
-
-    max_propagation_depth = None
-
-    def setup(self, estimator, context):
-        """Begin with nothing on record."""
-        self.tasks, self.estimators = [], []
-
-    def on_fit_task_begin(self, estimator, context):
-        """Nothing to do."""
-
-    def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
-        """Record the task; stop after the second epoch."""
-        self.tasks.append(context.task_name)
-        self.estimators.append(fitted_estimator)
-        return len(self.tasks) == 2
-
-    def teardown(self, estimator, context):
-        """Nothing to do."""
-
-
-def test_callbacks_see_every_epoch_and_can_stop(tokens):
-    """Each epoch is a task with a usable estimator, and looking at it changes nothing."""
-    pytest.importorskip("sklearn.callback", reason="scikit-learn has callbacks from 1.9 on")
-    spy, model = Spy(), MaskedByteModel(13, **TINY, max_epochs=3)
-    plain = clone(model).fit(tokens[:20])
-    model.set_callbacks(spy).fit(tokens[:20])
-    assert spy.tasks == ["epoch", "epoch", "fit"]
-    first, second, last = (fitted.transform(tokens[:3]) for fitted in spy.estimators)
-    assert not np.allclose(first, second)
-    np.testing.assert_array_equal(second, last)
-    np.testing.assert_array_equal(second, model.transform(tokens[:3]))
-    np.testing.assert_array_equal(plain.history_["train_loss"][:2], model.history_["train_loss"])
 
 
 @pytest.mark.parametrize(

@@ -24,31 +24,6 @@ X, Y = make_classification(
 LABELS = np.array(["chat", "voip", "p2p"])[Y]
 
 
-@pytest.mark.parametrize(
-    ("clf", "structure"),
-    [
-        (MLPClassifier(**SMALL), {"clf__hidden_sizes": [(8,), (8, 4)]}),
-        (TransformerEnsemble(2, **TINY, **SMALL), {"clf__n_layers": [1, 2]}),
-    ],
-    ids=["mlp", "ensemble"],
-)
-def test_grid_search_over_an_imblearn_pipeline(clf, structure):
-    """Scaler, ADASYN, network: a search scores the same with 1 and 2 jobs."""
-    steps = [("scale", StandardScaler()), ("balance", ADASYN(random_state=0)), ("clf", clf)]
-    grid = {"clf__lr": [0.01], "clf__gamma": [0.0, 2.0], **structure}
-    searches = [
-        GridSearchCV(Pipeline(steps), grid, cv=2, n_jobs=n_jobs, scoring="neg_log_loss").fit(
-            X, LABELS
-        )
-        for n_jobs in (1, 2)
-    ]
-    one, two = (search.cv_results_["mean_test_score"] for search in searches)
-    np.testing.assert_array_equal(one, two)
-    assert len(set(one)) == 4  # each parameter has an effect
-    best = searches[0].best_estimator_
-    assert best.predict(X[:1]).shape == (1,) and set(best.predict(X)) <= set(LABELS)
-
-
 def test_resampler_parameters_can_be_searched():
     """The sampler inside the estimator is a nested parameter."""
     clf = MLPClassifier(hidden_sizes=(8,), **SMALL, resampler=ADASYN())
