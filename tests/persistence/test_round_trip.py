@@ -7,7 +7,6 @@ import subprocess
 import sys
 import warnings
 import zipfile
-from types import FunctionType, ModuleType
 
 import numpy as np
 import pandas as pd
@@ -54,6 +53,7 @@ from sktraffic.persistence import (
     save,
 )
 from sktraffic.persistence._portable import portable
+from sktraffic.persistence._sound import _reachable
 from sktraffic.pipeline import CaptureClassifier
 from sktraffic.preprocessing import make_preprocessor
 from sktraffic.sessions import write_sessions
@@ -158,10 +158,12 @@ NEURAL = ("mlp", "ensemble", "bert", "packet cnn", "packet sae", "cnn-lstm", "pa
     [pytest.param(name, marks=pytest.mark.neural if name in NEURAL else ()) for name in TABLES],
 )
 def test_pipelines_come_back_with_the_same_probabilities(name, lab, tmp_path):
-    """Every classifier and transformer of the package, bit for bit."""
+    """Every classifier and transformer of the package, bit for bit; a file knows no pandas."""
     X, y = lab
     groups = {"groups": np.arange(len(y)) % 5} if name == "search" else {}
     model = TABLES[name]().fit(X, y, **groups)
+    # what is learned is arrays, dicts and estimators
+    assert [part for _, part in _reachable(model) if isinstance(part, NDFrame | pd.Index)] == []
     if name == "boosting" and OLD_LOSSES:
         with pytest.raises(UntrustedTypeError, match=r"types that are not trusted: _loss\.Cy"):
             save(model, tmp_path / "model.skt")
@@ -200,36 +202,6 @@ def test_a_pretrained_model_comes_back(lab, tmp_path):
     clf = BiGRUDABert(**small, pretrained=model, gru_hidden_size=4, **BYTES).fit(X, lab[1])
     save(clf, tmp_path / "clf.skt")
     assert np.array_equal(load(tmp_path / "clf.skt").predict_proba(X), clf.predict_proba(X))
-
-
-def held(value, seen):
-    """Yield all objects that an estimator holds, through attributes and containers."""
-    if id(value) in seen:
-        return
-    seen[id(value)] = value
-    yield value
-    if isinstance(value, dict):
-        parts = value.values()
-    elif isinstance(value, list | tuple | set):
-        parts = value
-    else:
-        parts = vars(value).values() if hasattr(value, "__dict__") else ()
-    for part in [] if isinstance(value, type | ModuleType | FunctionType) else parts:
-        yield from held(part, seen)
-
-
-@pytest.mark.filterwarnings("ignore::UserWarning")
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=pytest.mark.neural if name in NEURAL else ()) for name in TABLES],
-)
-def test_fitted_estimators_hold_arrays_and_no_tables(name, lab):
-    """What is learned is arrays, dicts and estimators: a file knows no pandas."""
-    X, y = lab
-    groups = {"groups": np.arange(len(y)) % 5} if name == "search" else {}
-    model = TABLES[name]().fit(X, y, **groups)
-    tables = [part for part in held(model, {}) if isinstance(part, NDFrame | pd.Index)]
-    assert tables == []
 
 
 def test_a_preprocessor_comes_back(tmp_path):
