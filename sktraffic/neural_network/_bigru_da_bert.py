@@ -144,8 +144,7 @@ class BiGRUDABert(BaseTorchClassifier):
     def _check_resampled(self, X, X_new):
         if not self._reads_tokens:
             return
-        known = {row.tobytes() for row in np.ascontiguousarray(X)}
-        mixed = sum(row.tobytes() not in known for row in np.ascontiguousarray(X_new))
+        mixed = _inputs.count_new_rows(X, X_new)
         if mixed:
             raise ValueError(
                 f"resampler {type(self.resampler).__name__} made {mixed} rows of token ids that "

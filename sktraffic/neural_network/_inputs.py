@@ -95,6 +95,12 @@ def take(arrays, rows):
     return tuple(None if a is None else a[rows] for a in arrays)
 
 
+def count_new_rows(X, X_new):
+    """Count the rows of X_new that are in no row of X: those that a sampler made up."""
+    known = {row.tobytes() for row in np.ascontiguousarray(X)}
+    return sum(row.tobytes() not in known for row in np.ascontiguousarray(X_new))
+
+
 def as_tensor(X):
     """Array -> tensor, without a copy where torch can share the memory."""
     X = np.ascontiguousarray(X)

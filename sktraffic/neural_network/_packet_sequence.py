@@ -9,7 +9,7 @@ from sklearn.utils import check_consistent_length, column_or_1d
 
 from sktraffic._compat import HasMethods, Interval, StrOptions
 from sktraffic.neural_network._base import BaseTorchClassifier
-from sktraffic.neural_network._inputs import check_sizes
+from sktraffic.neural_network._inputs import check_sizes, count_new_rows
 from sktraffic.neural_network._packet_rows import PacketRows, is_session_table
 from sktraffic.neural_network._params import COUNT, NOT_NEGATIVE, SHARE
 from sktraffic.nn import PacketSequenceNet
@@ -156,7 +156,6 @@ class PacketSequenceClassifier(BaseTorchClassifier):
         yield from super()._without_effect()
         if not self.size_embedding:
             yield "size_dropout", "size_embedding=0"
-
         if "iat" not in (self.fields or ("iat",)):
             yield "jitter", f"fields={self.fields!r}, without intervals"
 
@@ -197,8 +196,9 @@ class PacketSequenceClassifier(BaseTorchClassifier):
         names = None if table else getattr(self, "feature_names_in_", None)
         if not table:
             self._check_no_effect("statistics", "packet sequences, which have no statistics")
-        reader = PacketRows(self.n_packets, self.fields, self.statistics)
-        self.packets_ = reader.fit(X, names, self._start() and self._start().packets_)
+        start = self._start()
+        like = None if start is None else start.packets_
+        self.packets_ = PacketRows(self.n_packets, self.fields, self.statistics).fit(X, names, like)
         if table:
             self.feature_names_in_ = np.asarray(self.packets_.columns_, dtype=object)
             self.n_features_in_ = len(self.packets_.columns_)
@@ -246,8 +246,7 @@ class PacketSequenceClassifier(BaseTorchClassifier):
         return cloned
 
     def _check_resampled(self, X, X_new):
-        known = {row.tobytes() for row in np.ascontiguousarray(X)}
-        mixed = sum(row.tobytes() not in known for row in np.ascontiguousarray(X_new))
+        mixed = count_new_rows(X, X_new)
         if mixed:
             raise ValueError(
                 f"resampler {type(self.resampler).__name__} made {mixed} sessions that are not in "
