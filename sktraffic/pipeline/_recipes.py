@@ -83,8 +83,9 @@ def _ensemble(random_state):
         return Pipeline([("features", KnownFeatures()), ("impute", impute), ("clf", clf)])
 
     seed = {"random_state": random_state}
+    # without l2_regularization the leaves of small classes grow without bound
     boosting = HistGradientBoostingClassifier(
-        max_iter=100, max_features=0.3, early_stopping=False, **seed
+        max_iter=100, max_features=0.3, l2_regularization=1.0, early_stopping=False, **seed
     )
     members = [
         ("forest", on_features(RandomForestClassifier(100, max_features=0.1, **seed))),
