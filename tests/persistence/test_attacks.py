@@ -81,7 +81,7 @@ def tried(tmp_path_factory):
         module.attack(folder / f"{name}.skt", sound, folder / "canary")
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     done = subprocess.run(
-        [sys.executable, "-c", TRY, str(folder)],
+        [sys.executable, "-B", "-c", TRY, str(folder)],  # else byte code would be seen as writing
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONPATH": os.getcwd()},
