@@ -19,7 +19,7 @@ NEURAL = ("nn", "neural_network")
 # Other packages see a POSIX system and may use it, so they come first; then modules, and names of
 # modules, that Windows does not have are hidden from ours.
 HIDE = """
-import contextlib, importlib, os, signal, socket, sys
+import contextlib, importlib, os, shutil, signal, socket, sys
 
 OTHERS = (
     "distributed imblearn.pipeline joblib matplotlib.pyplot nfstream openpyxl pandas pooch psutil "
@@ -49,6 +49,8 @@ for module, names in {
     for name in names:
         if hasattr(module, name):
             delattr(module, name)
+os.supports_dir_fd = set()
+importlib.reload(shutil)  # it chooses at import how it removes folders
 """
 
 
