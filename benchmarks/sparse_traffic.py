@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from imblearn.over_sampling import ADASYN, SMOTE
-from paper_tables.a_data import load_bundled, load_stand_in, preparation, splits
-from paper_tables.a_models import FULL, SMALL, answers, models, rare_classes, score
+from paper_tables.data import from_sessions, lab_sessions, load_stand_in, preparation, splits
+from paper_tables.measures import answers, rare_classes, score
+from paper_tables.models import FULL, SMALL, ladder
 from sklearn.model_selection import train_test_split
 
 from sktraffic.inspection import latency_curve, robustness_curve
@@ -30,7 +31,7 @@ PAPER = {"MLP": (0.9594, 0.246), "+ ensemble of three": (0.9722, 0.923)}
 
 def rungs(seed, full):
     """Name -> classifier at the paper's sizes or the small ones."""
-    return models(seed, FULL if full else SMALL)
+    return ladder(seed, FULL if full else SMALL)
 
 
 def run_ladder(data, seeds, full):
@@ -158,11 +159,14 @@ def markdown(table):
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def report(data, seeds, full):
+def report(name, data, seeds, full):
     """Print everything about one data set."""
     shares = pd.Series(data.y).value_counts()
-    print(f"\n## {data.name}: {len(data.y)} sessions, {len(shares)} classes")
-    print(f"Sparse class: {data.sparse} ({shares[data.sparse]} sessions); honest: {data.honest}.\n")
+    print(f"\n## {name}: {len(data.y)} sessions, {len(shares)} classes")
+    print(
+        f"Sparse class: {data.sparse} ({shares[data.sparse]} sessions); honest split "
+        f"{'by capture' if data.by_capture else 'in time'}.\n"
+    )
     print("Table 6, training side of the honest split:\n")
     print(markdown(table_6(data)))
     print(f"\nimblearn's ADASYN on it {plain_adasyn(data)}.\n")
@@ -199,14 +203,14 @@ def main():
     options = parser.parse_args()
     begin = time.perf_counter()
     if options.only != "stand-in":
-        report(load_bundled(), options.seeds, options.full)
+        report("bundled captures", from_sessions(*lab_sessions()), options.seeds, options.full)
     if options.only != "bundled":
         if not options.data:
             print("\nNo stand-in: set SKTRAFFIC_DATA, or --data, to the folder of iscx_vpn2016.")
         else:
             folder = Path(options.data) / "iscx_vpn2016" / "cicflow_per_capture"
             data = load_stand_in(folder, None if options.full else options.cap)
-            report(data, options.seeds, options.full)
+            report("ISCX stand-in", data, options.seeds, options.full)
     wall, cpu = time.perf_counter() - begin, time.process_time()
     print(f"\n{wall:.0f} s on the clock, {cpu:.0f} s of processor.")
 

@@ -2,7 +2,6 @@
 
 import importlib
 import math
-import re
 from pathlib import Path
 
 import numpy as np
@@ -40,25 +39,23 @@ def shared():
 
 @pytest.fixture(scope="module")
 def ran(bench, shared, tmp_path_factory):
-    """Results of every table at scale tiny: name -> store."""
+    """Rows of every experiment at scale tiny: folder and name -> rows."""
     folder = tmp_path_factory.mktemp("papers")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
         assert bench("papers").main(arguments(shared, folder)) == 0
-    core, tables = bench("paper_tables.core"), bench("paper_tables").TABLES
-    stores = {t.name: core.Store(folder, t, "tiny") for t in tables if t.name in NAMES}
-    return folder, stores
+    read = bench("results_page.page").read
+    return folder, {name: read(folder, name, ("tiny",)).rows for name in NAMES}
 
 
 def arguments(shared, folder):
     """Return the command line of the tiny run."""
-    page = ["--page", str(folder / "results.md")]
-    return [*NAMES, "--scale", "tiny", "--data", str(shared), "--results", str(folder), *page]
+    return ["run", *NAMES, "--scale", "tiny", "--data", str(shared), "--results", str(folder)]
 
 
-def test_every_unit_has_complete_rows(ran):
-    """Every unit is there, with the columns that its section writes, and none is empty."""
-    _, stores = ran
+def test_every_unit_has_complete_rows(ran, bench):
+    """Every unit is there, with the columns that its table is made of, and none is empty."""
+    folder, found = ran
     numbers = {
         "a2-clusterings": ["clusters", "noise_percent", "seconds"],
         "a-features": ["importance"],
@@ -69,49 +66,44 @@ def test_every_unit_has_complete_rows(ran):
         "a-noise": ["accuracy"],
         "a-latency": ["ms", "ms_p01", "ms_p99"],
     }
-    assert set(stores) == set(NAMES)
-    for name, store in stores.items():
-        units = store.table.units(store.settings, 1)
-        assert not store.missing(units), name
-        assert all(entry["rows"] for entry in store.done.values()), name
-        assert store.result().rows[numbers[name]].notna().all().all(), name
+    runner, experiments = (
+        bench("paper_tables.runner"),
+        bench("paper_tables.experiments").EXPERIMENTS,
+    )
+    for experiment in (e for e in experiments if e.name in numbers):
+        store = runner.Store(folder, experiment.name, "tiny", experiment.settings["tiny"])
+        assert not store.missing(experiment.units("tiny", 1)), experiment.name
+        assert all(entry["rows"] for entry in store.done.values()), experiment.name
+        rows = found[experiment.name]
+        assert rows[numbers[experiment.name]].notna().all().all(), experiment.name
 
 
 def test_a_second_call_does_nothing(ran, bench, shared, capsys):
     """What is there is not run again, and its files stay as they are."""
-    folder, stores = ran
-    before = {name: store.path.read_bytes() for name, store in stores.items()}
+    folder, _ = ran
+    before = {path: path.read_bytes() for path in folder.glob("*.json")}
     assert bench("papers").main(arguments(shared, folder)) == 0
     out = capsys.readouterr().out
     assert out.count(" 0 to do") == len(NAMES)
-    assert {name: store.path.read_bytes() for name, store in stores.items()} == before
+    assert {path: path.read_bytes() for path in folder.glob("*.json")} == before
 
 
-def test_sections_are_sound_markdown(ran, bench, tmp_path):
-    """Tables have as many cells in every line, figures exist, and no number is 'nan'."""
-    images = bench("paper_tables.render").Images(tmp_path / "images", tmp_path)
-    for name, store in ran[1].items():
-        text = store.table.section(store.result(), images)
-        assert not re.search(r"\bnan\b|\bNone of\b.*\{|<NA>", text), name
-        for block in re.findall(r"(?:^\|.*\n?)+", text, flags=re.M):
-            assert len({line.count("|") for line in block.splitlines()}) == 1, (name, block)
-        for path in re.findall(r"!\[.*?\]\((.*?)\)", text):
-            assert (tmp_path / path).stat().st_size > 5000, path
-
-
-def test_claims_are_rows_of_the_overview(ran):
-    """Every table says what the paper claims, what is here, and whether it holds."""
-    for name, store in ran[1].items():
-        claims = store.table.claims(store.result())
-        for claim, paper, here, holds in claims:
-            assert all(isinstance(text, str) and text for text in (claim, paper, here)), name
-            assert isinstance(holds, (bool, str)) and "nan" not in here, (name, here)
-        assert claims or name == "a-features"  # tiny sets may lack the classes it speaks of
+def test_tables_are_made_of_any_scale(ran, bench):
+    """Rungs, searches, batch sizes and over-samplers of the tiny scale fill their tables."""
+    tables, (_, found) = bench("results_page.tables"), ran
+    rows = tables.in_order(found["a-sparse"])
+    ladder = tables.ladder(rows.query("part == 'ladder' and split == 'honest'"))
+    assert list(ladder.index[:6]) == tables.LADDER and len(ladder) == 11
+    assert len(tables.searched(rows.query("part == 'search'"))) == 4
+    assert tables.activations(found["a4-activations"]).shape == (5, 5)
+    assert len(tables.latencies(found["a-latency"])) == 6
+    first = next(part for _, part in tables.parts(tables.in_order(found["a6-adasyn"]), "data"))
+    assert (tables.over_sampled(first)["SMOTE"] >= tables.over_sampled(first)["before"]).all()
 
 
 def test_time_split_learns_from_the_past_only(bench, shared):
     """Within each capture no training session starts after a test session."""
-    data_module = bench("paper_tables.a_data")
+    data_module = bench("paper_tables.data")
     data = data_module.load("stand-in", {"cap": 60}, shared)
     train, test = data_module.splits(data, 0)["honest"]
     assert not set(train) & set(test)
@@ -125,7 +117,7 @@ def test_time_split_learns_from_the_past_only(bench, shared):
 
 def test_capture_split_and_inner_folds_keep_captures_whole(bench):
     """Neither the test part nor a fold of the search shares a capture with what is learnt from."""
-    data_module = bench("paper_tables.a_data")
+    data_module = bench("paper_tables.data")
     data = data_module.load("bundled", {}, None)
     train, test = data_module.splits(data, 0)["honest"]
     assert not set(data.groups[train]) & set(data.groups[test])
@@ -138,7 +130,7 @@ def test_capture_split_and_inner_folds_keep_captures_whole(bench):
 
 def test_identifiers_are_columns_of_their_own(bench, shared):
     """Masked is what the paper names; unmasked adds ports, protocol and both addresses."""
-    data = bench("paper_tables.a_data").load("stand-in", {"cap": 20}, shared)
+    data = bench("paper_tables.data").load("stand-in", {"cap": 20}, shared)
     masked, unmasked = data.columns("masked"), data.columns("unmasked")
     added = list(unmasked.columns.difference(masked.columns))
     assert len(added) == 11 and {"src_port", "dst_port", "protocol", "src_ip_0"} <= set(added)
@@ -148,7 +140,7 @@ def test_identifiers_are_columns_of_their_own(bench, shared):
 
 def test_train_loss_is_a_sum_of_batch_means(ran):
     """The column that the paper prints is the mean times the number of batches."""
-    rows = ran[1]["a3-batch-size"].result().rows
+    rows = ran[1]["a3-batch-size"]
     np.testing.assert_allclose(rows["train_loss_sum"], rows["train_loss"] * rows["batches"])
     expected = [math.ceil(n / b) for n, b in zip(rows["rows"], rows["batch_size"], strict=True)]
     assert rows["batches"].tolist() == expected
@@ -171,19 +163,12 @@ def test_training_rows_are_those_of_the_classifier(bench):
     X = np.random.default_rng(0).normal(size=(98, 3))
     model = MLPClassifier((4,), validation_fraction=0.2, max_epochs=1, random_state=0)
     model.set_params(resampler=FunctionSampler(func=count)).fit(X, y)
-    assert bench("paper_tables.a_mlp").training_rows(y, 0.2) == seen[0]
-
-
-def test_the_papers_sums_imply_one_number_of_rows(bench):
-    """Every row of table 3 gives the same training set within a tenth; the first by hand."""
-    implied = bench("paper_tables.a_mlp").implied_rows()
-    assert implied[0] == pytest.approx(128 * 61.4051 / 0.147)
-    assert max(implied) / min(implied) < 1.15
+    assert bench("paper_tables.measures").training_rows(y, 0.2) == seen[0]
 
 
 def test_over_sampling_only_adds(ran):
     """No class loses sessions, and the guarded sampler answers for every class."""
-    rows = ran[1]["a6-adasyn"].result().rows
+    rows = ran[1]["a6-adasyn"]
     done = rows[rows["after"].notna()]
     assert (done["after"] >= done["before"]).all()
     assert rows.loc[rows["method"] == "GuardedADASYN", "after"].notna().all()
@@ -191,32 +176,14 @@ def test_over_sampling_only_adds(ran):
 
 def test_leaky_split_tests_on_synthetic_rows(bench, shared):
     """After ADASYN the test part holds made-up sessions of the sparse class; otherwise none."""
-    data = bench("paper_tables.a_data").load("stand-in", {"cap": 200}, shared)
+    data = bench("paper_tables.data").load("stand-in", {"cap": 200}, shared)
     unit = {"columns": "masked", "seed": 0}
-    sparse = bench("paper_tables.a_sparse")
+    measures = bench("paper_tables.measures")
     for split, leaks in (("leaky", True), ("naive", False), ("honest", False)):
-        X, X_test, y, y_test, real = sparse.parts(data, unit | {"split": split})
+        X, X_test, y, y_test, real = measures.prepared(data, unit | {"split": split})
         assert len(X) == len(y) and len(X_test) == len(y_test) == len(real)
         made = (y_test == data.sparse) & ~real
         assert made.any() == leaks
-
-
-def test_verdict_on_noise_follows_the_figures(bench):
-    """The sentence says that the claim holds where the figures do, and that it does not."""
-    words = bench("paper_tables.a_claims").words_noise
-    rows = pd.DataFrame(
-        [
-            {"data": "stand-in", "columns": "masked", "split": "naive", "model": m, "noise": s,
-             "accuracy": a}
-            for m, curve in {"MLP": (0.99, 0.95), "forest": (0.97, 0.5)}.items()
-            for s, a in zip((0.0, 0.3), curve, strict=True)
-        ]
-    )  # fmt: skip
-    assert "holds for 1 of 2 fits: MLP" in words(rows)
-    rows["accuracy"] -= 0.06
-    assert "holds for none of our 2 fits; 2 of them have more than 0.9" in words(rows)
-    rows["accuracy"] -= 0.06
-    assert "none of them has more than 0.9" in words(rows)
 
 
 def test_the_earlier_script_still_works(bench, shared):

@@ -1,4 +1,4 @@
-"""What a table is, and the loop that runs its units, keeps what is done and goes on from there."""
+"""The one runner: an experiment's units are run, each is kept at once, and no unit twice."""
 
 import contextlib
 import hashlib
@@ -12,52 +12,48 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pandas as pd
 from joblib import Parallel, delayed
 
 SCALES = ("tiny", "cpu", "gpu")
 PACKAGES = (
-    "sktraffic", "scikit-learn", "imbalanced-learn", "skorch", "torch", "transformers",
+    "sktraffic", "scikit-learn", "imbalanced-learn", "skorch", "torch", "transformers", "lightgbm",
     "numpy", "pandas", "pyarrow", "nfstream",
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Table:
-    """One table or figure of a paper.
+class Experiment:
+    """What is run: data sets, splits and models as cells, each with several seeds.
 
-    ``settings`` has a JSON-able dictionary for each scale. ``units(settings, seeds)`` lists the
-    independent pieces of work, flat dictionaries; ``run(unit, settings, folder)`` returns the rows
-    (dictionaries) of one; ``section(result, images)`` writes them up in Markdown;
-    ``claims(result)`` lists (claim, the paper's figure, the figure here, whether it holds).
+    ``settings`` holds a JSON-able dictionary for each scale. ``cells(settings, models)`` lists flat
+    dictionaries, in the order in which they are run; a cell's "most_seeds" bounds its seeds.
+    ``measure(unit, settings, folder)`` returns the rows (dictionaries) of a cell with a seed.
+    ``models`` are the names that the command line may replace.
     """
 
     name: str
-    title: str
     settings: dict
-    units: Callable
-    run: Callable
-    section: Callable
-    claims: Callable | None = None
+    cells: Callable
+    measure: Callable
+    models: tuple = ()
 
-
-@dataclass(frozen=True)
-class Result:
-    """The rows of a table with what made them; a unit's own keys are columns of its rows."""
-
-    rows: pd.DataFrame
-    settings: dict
-    scale: str
-    about: dict
+    def units(self, scale, seeds, models=None):
+        """List every cell with every seed, seed by seed; cells of bounded seeds come last."""
+        settings = self.settings[scale]
+        cells = sorted(self.cells(settings, models or self.models), key=lambda c: "most_seeds" in c)
+        few = [cell for cell in cells if "most_seeds" in cell]
+        pairs = [(c, seed) for seed in range(seeds) for c in cells[: len(cells) - len(few)]]
+        pairs += [(c, seed) for seed in range(seeds) for c in few if seed < c["most_seeds"]]
+        return [{k: v for k, v in c.items() if k != "most_seeds"} | {"seed": s} for c, s in pairs]
 
 
 class Store:
-    """Result file of one table at one scale: each finished unit is on disk at once."""
+    """Result file of one experiment at one scale: each finished unit is on disk at once."""
 
-    def __init__(self, folder, table, scale):
-        self.path = Path(folder) / f"{table.name}-{scale}.json"
-        self.table, self.scale = table, scale
-        self.settings = table.settings[scale]
+    def __init__(self, folder, name, scale, settings):
+        self.path = Path(folder) / f"{name}-{scale}.json"
+        self.head = {"experiment": name, "scale": scale}
+        self.settings = settings
         self.done = {}
         if self.path.exists():
             for entry in json.loads(self.path.read_text("utf-8"))["units"]:
@@ -85,26 +81,12 @@ class Store:
     def write(self):
         """Replace the file as a whole, so that a cut leaves the old one."""
         units = sorted(self.done.values(), key=lambda e: json.dumps(e["unit"], sort_keys=True))
-        head = {"table": self.table.name, "title": self.table.title, "scale": self.scale}
         lines = ",\n".join(json.dumps(entry) for entry in units)  # a line a unit: small diffs
-        text = json.dumps(head)[:-1] + f', "units": [\n{lines}\n]}}\n'
+        text = json.dumps(self.head)[:-1] + f', "units": [\n{lines}\n]}}\n'
         self.path.parent.mkdir(parents=True, exist_ok=True)
         partial = self.path.with_suffix(".part")
         partial.write_text(text, "utf-8")
         os.replace(partial, self.path)
-
-    def result(self):
-        """All finished units as one table of rows."""
-        entries = [e for e in self.done.values() if e["settings"] == self.settings]
-        rows = pd.DataFrame([e["unit"] | row for e in entries for row in e["rows"]])
-        about = {
-            "units": len(entries),
-            "seconds": sum(e["seconds"] for e in entries),
-            "cpu_seconds": sum(e["cpu_seconds"] for e in entries),
-            "last": max((e["finished"] for e in entries), default=""),
-            "made_with": entries[-1]["made_with"] if entries else {},
-        }
-        return Result(rows, self.settings, self.scale, about)
 
 
 def identity(unit, settings):
@@ -121,17 +103,12 @@ def provenance():
     for name in PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[name] = importlib.metadata.version(name)
-    if "sktraffic" not in versions:
-        import sktraffic
-
-        versions["sktraffic"] = sktraffic.__version__
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     return {
         "python": platform.python_version(),
         "versions": versions,
         "processor": _processor(),
         "cores": os.cpu_count(),
-        "gpu": gpu,
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
     }
 
 
@@ -143,28 +120,31 @@ def _processor():
     return platform.processor() or platform.machine()
 
 
-def run_unit(table, unit, settings, folder):
+def run_unit(experiment, unit, settings, folder):
     """Rows, seconds and processor seconds of one unit."""
     import torch
 
     if not torch.cuda.is_available():
         torch.set_num_threads(1)  # units run side by side, one a core
     start, cpu_start = time.perf_counter(), time.process_time()
-    rows = table.run(unit, settings, folder)
+    rows = experiment.measure(unit, settings, folder)
     return unit, rows, time.perf_counter() - start, time.process_time() - cpu_start
 
 
-def run_table(table, scale, seeds, folder, results, *, jobs=1, deadline=None, say=print):
+def run(
+    experiment, scale, seeds, folder, results, *, models=None, jobs=1, deadline=None, say=print
+):
     """Run what is missing; return whether everything is there.
 
     A deadline, in the clock of `time.time`, is the time after which no further unit is begun.
     """
-    store = Store(results, table, scale)
-    units = table.units(store.settings, seeds)
+    settings = experiment.settings[scale]
+    store = Store(results, experiment.name, scale, settings)
+    units = experiment.units(scale, seeds, models)
     todo = store.missing(units)
-    say(f"{table.name}: {len(units)} units at scale {scale}, {len(todo)} to do")
+    say(f"{experiment.name}: {len(units)} units at scale {scale}, {len(todo)} to do")
     in_time = (unit for unit in todo if deadline is None or time.time() < deadline)
-    tasks = (delayed(run_unit)(table, unit, store.settings, folder) for unit in in_time)
+    tasks = (delayed(run_unit)(experiment, unit, settings, folder) for unit in in_time)
     runner = Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1, pre_dispatch=jobs)
     for unit, *finished in runner(tasks):
         store.add(unit, *finished)
