@@ -16,6 +16,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sktraffic._files import replacing
+from sktraffic._parquet import check_claims
 from sktraffic.ragged import (
     column_array,
     first_of_lists,
@@ -249,7 +251,7 @@ def concat(tables):
     return pd.concat(tables, ignore_index=True)
 
 
-def read_sessions(path, columns=None, *, filters=None):
+def read_sessions(path, columns=None, *, filters=None, max_unpacked=None):
     """Read a session table from Parquet: a file, or a folder of parts.
 
     Only the columns and rows that are asked for are read from disk.
@@ -265,6 +267,9 @@ def read_sessions(path, columns=None, *, filters=None):
     filters : pyarrow.compute.Expression or list of tuples, optional
         Only the rows that fit, such as ``[("application", "==", "DNS"), ("duration", ">", 1)]``;
         the forms of :func:`pyarrow.parquet.read_table`.
+    max_unpacked : int, default=None
+        Bytes of memory that the files may claim for these columns. None stands for 4 GiB, or a
+        hundred times the files' own size where that is more.
 
     Returns
     -------
@@ -275,7 +280,7 @@ def read_sessions(path, columns=None, *, filters=None):
     FileNotFoundError
         If there is nothing at `path`, or a folder holds no part.
     ValueError
-        If a column is in no part, or a file is no whole Parquet file.
+        If a column is in no part, or a file is no whole Parquet file, or claims too much.
 
     See Also
     --------
@@ -298,10 +303,11 @@ def read_sessions(path, columns=None, *, filters=None):
     dataset = _dataset(path)
     wanted, wished = _wanted(dataset, columns, path), _expression(filters)
     with _reading(path):
+        check_claims(dataset.files, wanted, max_unpacked)
         return from_arrow(dataset.to_table(columns=wanted, filter=wished).unify_dictionaries())
 
 
-def iter_sessions(path, batch_size=10_000, *, columns=None, filters=None):
+def iter_sessions(path, batch_size=10_000, *, columns=None, filters=None, max_unpacked=None):
     """Read a session table in batches, in bounded memory; see :func:`read_sessions`.
 
     Parameters
@@ -312,6 +318,8 @@ def iter_sessions(path, batch_size=10_000, *, columns=None, filters=None):
         Rows of a batch; the last has what is left.
     columns, filters
         As in :func:`read_sessions`.
+    max_unpacked : int, default=None
+        As in :func:`read_sessions`, for each row group of a file: these are read one by one.
 
     Yields
     ------
@@ -336,9 +344,12 @@ def iter_sessions(path, batch_size=10_000, *, columns=None, filters=None):
     if batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}; a batch has at least 1 row.")
     dataset = _dataset(path)
+    wanted = _wanted(dataset, columns, path)
+    with _reading(path):
+        check_claims(dataset.files, wanted, max_unpacked, by_group=True)
     # little is read ahead: list columns make rows of many kilobytes
     scanned = dataset.to_batches(
-        columns=_wanted(dataset, columns, path), filter=_expression(filters),
+        columns=wanted, filter=_expression(filters),
         batch_size=batch_size, batch_readahead=1, fragment_readahead=1,
     )  # fmt: skip
     waiting, n_rows = [], 0
@@ -474,6 +485,11 @@ def write_sessions(X, path):
     path : str or path-like
         The file; it is written under a temporary name and renamed.
 
+    Raises
+    ------
+    OSError
+        If it cannot be written; what was there is as it was.
+
     Examples
     --------
     >>> import tempfile, pathlib
@@ -487,13 +503,9 @@ def write_sessions(X, path):
     >>> table.values.tolist()
     [[443, 0.5]]
     """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        pq.write_table(to_arrow(X), temporary, **PARQUET)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    table = to_arrow(X)
+    with replacing(path) as temporary:
+        pq.write_table(table, temporary, **PARQUET)
 
 
 def first_packets(X, n_packets):

@@ -12,6 +12,9 @@ import sktraffic
 ROOT = Path(sktraffic.__file__).parent
 # a module may import those before it
 ORDER = (
+    "_files",
+    "_limits",
+    "_parquet",
     "_extras",
     "_versions",
     "_compat",

@@ -2,11 +2,11 @@
 
 import contextlib
 import dataclasses
-import os
 from pathlib import Path
 
 import numpy as np
 
+from sktraffic._files import replacing
 from sktraffic.capture._errors import CaptureError
 from sktraffic.capture._extractor import SessionExtractor
 from sktraffic.capture._paths import STDIN
@@ -74,20 +74,15 @@ def cut_sessions(sessions, path, *, extractor=None, overwrite=False):
     settings = dataclasses.replace(
         extractor._settings(), messages=False, n_bytes=0, n_dissections=0, headers=False
     )
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            writer = RecordWriter(file, pcapng=path.suffix.lower() == ".pcapng")
-            for capture, rows in sessions.groupby("capture", sort=False):
-                records = _records_of(capture, rows, settings)
-                _copy(capture, records, writer)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        writer = RecordWriter(file, pcapng=path.suffix.lower() == ".pcapng")
+        for capture, rows in sessions.groupby("capture", sort=False):
+            records = _records_of(capture, rows, settings, extractor.max_unpacked)
+            _copy(capture, records, writer, extractor.max_unpacked)
     return writer.records
 
 
-def _records_of(capture, rows, settings):
+def _records_of(capture, rows, settings, max_unpacked):
     """Numbers of the records whose packets belong to these sessions, ascending; int64."""
     if capture == STDIN:
         raise CaptureError("Standard input cannot be read a second time. Save the capture first.")
@@ -101,7 +96,10 @@ def _records_of(capture, rows, settings):
 
     reader = SessionReader(capture, settings, None, settings.packet_filter(), watch=note)
     packets = read_packets(
-        capture, decode_tunnels=settings.decode_tunnels, join_fragments=settings.join_fragments
+        capture,
+        decode_tunnels=settings.decode_tunnels,
+        join_fragments=settings.join_fragments,
+        max_unpacked=max_unpacked,
     )
     with contextlib.closing(packets):
         for table in packet_tables(packets, capture):
@@ -131,10 +129,10 @@ def _check(capture, rows, sessions, settings):
             )
 
 
-def _copy(capture, records, writer):
+def _copy(capture, records, writer, max_unpacked):
     """Write records of a capture, given by their numbers, ascending."""
     first = 0
-    for block in read_records(capture, FileFacts()):
+    for block in read_records(capture, FileFacts(), max_unpacked=max_unpacked):
         low, high = np.searchsorted(records, [first, first + len(block)])
         if low < high:
             writer.write(block, records[low:high] - first)

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import warnings
+from concurrent.futures import BrokenExecutor
 from numbers import Integral
 
 import joblib
@@ -104,6 +105,9 @@ class SessionExtractor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         ``key="capture"`` its row stays, without packets.
     progress : bool, default=False
         Whether to show a progress bar.
+    max_unpacked : int, default=None
+        Bytes that a compressed capture may unpack to; one that goes beyond cannot be read. None
+        stands for 4 GiB, or a hundred times the file's own size where that is more.
 
     See Also
     --------
@@ -138,6 +142,7 @@ class SessionExtractor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         "n_jobs": [Integral, None],
         "on_error": [StrOptions({"raise", "warn", "skip"})],
         "progress": ["boolean"],
+        "max_unpacked": [Interval(Integral, 1, None, closed="left"), None],
     }
 
     def __init__(
@@ -162,6 +167,7 @@ class SessionExtractor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         n_jobs=None,
         on_error="raise",
         progress=False,
+        max_unpacked=None,
     ):
         self.idle_timeout = idle_timeout
         self.active_timeout = active_timeout
@@ -182,6 +188,7 @@ class SessionExtractor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         self.n_jobs = n_jobs
         self.on_error = on_error
         self.progress = progress
+        self.max_unpacked = max_unpacked
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
@@ -308,6 +315,8 @@ class SessionExtractor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
             If the folder holds parts that were extracted with other settings.
         CaptureError
             As in `transform`.
+        OSError
+            If the folder cannot be written to; parts that are there stay.
         """
         files = capture_paths(X)
         folder = os.fspath(folder)
@@ -413,13 +422,20 @@ class SessionExtractor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         """Yield what `task` returns for portions of the files, in order, over joblib's workers."""
         settings, keep_going = self._settings(), self.on_error != "raise"
         settings.packet_filter()  # an error about the filter is none about a capture
+        how = (settings, keep_going, self.max_unpacked)
         parallel = joblib.Parallel(n_jobs=self.n_jobs)
         chosen = portions(files, parallel._effective_n_jobs())
-        calls = (joblib.delayed(task)(some, settings, keep_going, *args) for some in chosen)
+        calls = (joblib.delayed(task)(some, *how, *args) for some in chosen)
         if parallel._backend.supports_return_generator:
             parallel = joblib.Parallel(n_jobs=self.n_jobs, return_as="generator")
         try:
             yield from track(parallel(calls), total=len(files), show=self.progress)
+        except BrokenExecutor as error:
+            error.add_note(
+                "A process that read captures died, most often for want of memory. Parts that were "
+                "written are kept; call again to go on, with fewer jobs."
+            )
+            raise
         finally:
             POOL.close(keep=KEPT)
 

@@ -47,6 +47,11 @@ class FlowLabels:
         self._labels.end(flows.ended)
 
     @property
+    def settled(self):
+        """Whether there is nothing to wait for."""
+        return self._labels.settled
+
+    @property
     def lost(self):
         """Flows that stay unnamed because nfstream failed."""
         return self._labels.lost

@@ -197,6 +197,11 @@ class CaptureLabels:
         self.named = self.lost = 0
         self.failure = None
 
+    @property
+    def settled(self):
+        """Whether there is nothing to wait for."""
+        return not self.unnamed
+
     def add(self, packets, session, place):
         """Take the packets of a block.
 

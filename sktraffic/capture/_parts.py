@@ -9,11 +9,12 @@ import os
 import re
 import stat
 import sys
+from pathlib import Path
 
-import psutil
 import pyarrow.parquet as pq
 
 from sktraffic import __version__
+from sktraffic._files import remove_left, temporary_name, write_failed
 from sktraffic.capture._errors import CaptureError
 from sktraffic.capture._paths import STDIN
 from sktraffic.sessions import PARQUET, session_schema
@@ -29,9 +30,24 @@ def part_name(path):
 
 
 def read_note(part):
-    """Return what a part says of its making, or None where it says nothing."""
+    """Return what a part says of its making, or None where it says nothing.
+
+    Raises
+    ------
+    ValueError
+        If that is nothing that `Part.keep` writes.
+    """
     note = (pq.read_metadata(part).metadata or {}).get(KEY)
-    return None if note is None else json.loads(note)
+    if note is None:
+        return None
+    try:
+        note = json.loads(note)
+        whole = all(isinstance(note[name], dict) for name in ("settings", "origin", "report"))
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise ValueError(f"what it says of its making is damaged: {error!r}"[:200]) from None
+    if not whole:
+        raise ValueError("what it says of its making is damaged")
+    return note
 
 
 def check_parts(folder, settings):
@@ -48,8 +64,8 @@ def check_parts(folder, settings):
             note = read_note(part)
         except (OSError, ValueError) as error:
             raise ValueError(
-                f"{part} is no Parquet file that can be read ({error}). Remove it, choose another "
-                "folder, or pass overwrite=True."
+                f"{part} is no Parquet file that can be read, or no whole part ({error}). "
+                "Remove it, choose another folder, or pass overwrite=True."
             ) from error
         if note is None:
             raise ValueError(
@@ -67,12 +83,6 @@ def check_parts(folder, settings):
             )
 
 
-def _in_use(temporary):
-    """Say whether the process that began a temporary part, another one, is still there."""
-    pid = temporary.split(".")[-2]
-    return pid.isdigit() and int(pid) != os.getpid() and psutil.pid_exists(int(pid))
-
-
 class Part:
     """The part of one capture in a folder, while it is being written.
 
@@ -86,9 +96,8 @@ class Part:
 
     def __init__(self, path, settings, folder):
         self._settings = settings
-        self._target = os.path.join(folder, part_name(path))
-        self._temporary = os.path.join(folder, f".{part_name(path)}.{os.getpid()}.tmp")
-        self._pattern = os.path.join(glob.escape(folder), f".{glob.escape(part_name(path))}.*")
+        self._target = Path(folder, part_name(path))
+        self._temporary = temporary_name(self._target)
         try:
             status = os.stat(path)
         except OSError as error:
@@ -107,17 +116,17 @@ class Part:
         return note["report"] if note["origin"] == self._origin else None
 
     def __enter__(self):
-        for left in glob.glob(self._pattern):
-            if not _in_use(left):
-                os.unlink(left)  # of a run that was killed
-        self._writer = pq.ParquetWriter(
-            self._temporary, session_schema(self._settings.headers), **PARQUET
-        )
+        with write_failed(self._target):
+            remove_left(self._target)  # of a run that was killed
+            self._writer = pq.ParquetWriter(
+                self._temporary, session_schema(self._settings.headers), **PARQUET
+            )
         return self
 
     def write(self, table):
         """Add rows."""
-        self._writer.write_table(table)
+        with write_failed(self._target):
+            self._writer.write_table(table)
 
     def keep(self, report):
         """Put the part in its place, with the report in it."""
@@ -127,11 +136,13 @@ class Part:
             "origin": self._origin,
             "report": report,
         }
-        self._writer.add_key_value_metadata({KEY.decode(): json.dumps(note)})
-        self._writer.close()
-        os.replace(self._temporary, self._target)
+        with write_failed(self._target):
+            self._writer.add_key_value_metadata({KEY.decode(): json.dumps(note)})
+            self._writer.close()
+            os.replace(self._temporary, self._target)
 
     def __exit__(self, *error):
-        self._writer.close()
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._temporary)
+        with contextlib.suppress(OSError):  # a full disk does not take the end of a file either
+            self._writer.close()
+        with contextlib.suppress(OSError):
+            self._temporary.unlink(missing_ok=True)

@@ -2,8 +2,10 @@
 
 import contextlib
 import os
+import stat
 import time
 
+from sktraffic._limits import TooLargeError
 from sktraffic.capture._errors import CaptureError
 from sktraffic.capture._report import LOST, REPORT_COLUMNS, account, check
 from sktraffic.capture._sessions import SessionReader
@@ -24,7 +26,9 @@ def capture_name(path):
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def read_capture(path, settings, report, labels=None, packet_filter=None, put=None):
+def read_capture(
+    path, settings, report, labels=None, packet_filter=None, put=None, max_unpacked=None
+):
     """Read a capture.
 
     Parameters
@@ -40,6 +44,8 @@ def read_capture(path, settings, report, labels=None, packet_filter=None, put=No
     put : callable, optional
         As for `SessionReader`. None is yielded then when the capture's packets wait, and messages
         must be read before the next table is asked for.
+    max_unpacked : int, optional
+        As for `read_packets`.
 
     Yields
     ------
@@ -49,14 +55,18 @@ def read_capture(path, settings, report, labels=None, packet_filter=None, put=No
     Raises
     ------
     CaptureError
-        If the file is no capture, or holds no IP packet.
+        If the file is no capture, holds no IP packet, or unpacks to more than it may.
     """
     began = time.perf_counter()
     name = capture_name(path)
     report.update(dict.fromkeys(REPORT_COLUMNS), capture=name)
     reader = SessionReader(name, settings, labels, packet_filter, put=put)
+    at_first = _state(path)
     packets = read_packets(
-        path, decode_tunnels=settings.decode_tunnels, join_fragments=settings.join_fragments
+        path,
+        decode_tunnels=settings.decode_tunnels,
+        join_fragments=settings.join_fragments,
+        max_unpacked=max_unpacked,
     )
     with contextlib.closing(packets):
         for table in packet_tables(packets, name):
@@ -70,6 +80,8 @@ def read_capture(path, settings, report, labels=None, packet_filter=None, put=No
         began += time.perf_counter() - paused
     reader.finish()
     rows = reader.take()
+    if at_first != (at_last := _state(path)):
+        packets.facts.remark(_changed(at_first, at_last))
     report.update(account(packets.facts, reader))
     if not packets.facts.packets:
         raise CaptureError(_nothing(report))
@@ -87,6 +99,8 @@ def packet_tables(packets, name):
         raise CaptureError(
             f"{name} cannot be opened: {error.strerror}. Check its permissions."
         ) from error
+    except TooLargeError as error:
+        raise CaptureError(f"{name} {error}") from None
     except ValueError as error:
         if packets.facts.damage:
             raise CaptureError(f"{name}: {packets.facts.damage}. Get a whole copy of it.") from None
@@ -94,6 +108,27 @@ def packet_tables(packets, name):
             f"{name} is neither pcap nor pcapng ({error}). A Wireshark export is read by "
             "sktraffic.wireshark; other formats can be converted with: editcap -F pcap IN OUT"
         ) from None
+
+
+def _state(path):
+    """Return size and time of a file; None where it is none, or gone."""
+    with contextlib.suppress(OSError):
+        status = os.stat(path)
+        if stat.S_ISREG(status.st_mode):
+            return status.st_size, status.st_mtime_ns
+    return None
+
+
+def _changed(at_first, at_last):
+    """Say what happened to a file between two looks."""
+    if at_first is None or at_last is None:
+        return "the file came or went while it was read"
+    if at_first[0] == at_last[0]:
+        return "the file was written to while it was read"
+    return (
+        f"the file changed from {at_first[0]} to {at_last[0]} bytes while it was read; what is "
+        "there now may be more, or something else"
+    )
 
 
 def _nothing(report):

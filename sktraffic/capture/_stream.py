@@ -37,7 +37,8 @@ class SessionStream:
     dropped : int
         Packets that the kernel could not keep so far.
     report : dict or None
-        What became of every record, as in the report of `SessionExtractor.extract`; when the
+        What became of every record, as in the report of `SessionExtractor.extract`, and
+        ``dropped``, the packets that the kernel could not keep and that are no records; when the
         source has ended.
 
     Examples
@@ -163,6 +164,7 @@ class SessionStream:
         facts.unread_bytes = self._source.facts.unread_bytes
         facts.format = self._source.facts.format
         self.report = {"capture": self.source, **account(facts, self._reader)}
+        self.report["dropped"] = self.dropped
         if self._labels is not None:
             note_labels(self.report, self._labels)
         check(self.report)

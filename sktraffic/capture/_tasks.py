@@ -50,7 +50,7 @@ def portions(files, n_workers):
     return out
 
 
-def extract(paths, settings, keep_going):
+def extract(paths, settings, keep_going, max_unpacked):
     """Read captures whole; returns a list of (Arrow table or None, report)."""
     packet_filter, out = settings.packet_filter(), []
     with _labeller(settings) as labeller:
@@ -60,7 +60,9 @@ def extract(paths, settings, keep_going):
             for number, path in enumerate(some):
                 report, labels = {}, _labels(labeller, settings)
                 put = queue and functools.partial(queue.put, number)
-                tables = read_capture(path, settings, report, labels, packet_filter, put)
+                tables = read_capture(
+                    path, settings, report, labels, packet_filter, put, max_unpacked
+                )
                 begun.append((path, tables, labels, report))
                 if queue is not None:
                     _attempt(next, tables, report, path, keep_going)
@@ -108,39 +110,59 @@ def _whole(tables, labels, report):
     return table
 
 
-def extract_to_parts(paths, settings, keep_going, folder, overwrite):
-    """Read captures into their parts of a folder; returns their reports."""
+def extract_to_parts(paths, settings, keep_going, max_unpacked, folder, overwrite):
+    """Read captures into their parts of a folder; returns their reports.
+
+    A part is put in its place as soon as its sessions are named, so that little is lost if this
+    process dies.
+    """
     packet_filter, reports, failure = settings.packet_filter(), [], None
     with contextlib.ExitStack() as stack:
         labeller = stack.enter_context(_labeller(settings))
         waiting = []  # parts that lack only what nDPI has not answered yet
-        for path in paths:
-            report, labels = {}, _labels(labeller, settings)
-            reports.append(report)
-            try:
-                part = Part(path, settings, folder)
-                if not overwrite and (there := part.there()):
-                    report.update(there)
-                    continue
-                stack.enter_context(part)
-                last = None
-                for table in read_capture(path, settings, report, labels, packet_filter):
-                    if last is not None:
-                        part.write(_labelled(last, labels, report))
-                    last = table
-                waiting.append((part, last, labels, report))
-            except CaptureError as error:
-                failure = error
-                report.update(_failed(report, path, error))
-                if not keep_going:
-                    break
-        for part, table, labels, report in waiting:
-            if table is not None:
-                part.write(_labelled(table, labels, report))
-            part.keep(report)
+        try:
+            for path in paths:
+                report, labels = {}, _labels(labeller, settings)
+                reports.append(report)
+                try:
+                    part = Part(path, settings, folder)
+                    if not overwrite and (there := part.there()):
+                        report.update(there)
+                        continue
+                    stack.enter_context(part)
+                    last = None
+                    for table in read_capture(
+                        path, settings, report, labels, packet_filter, max_unpacked=max_unpacked
+                    ):
+                        if last is not None:
+                            part.write(_labelled(last, labels, report))
+                        last = table
+                    waiting.append((part, last, labels, report))
+                except CaptureError as error:
+                    failure = error
+                    report.update(_failed(report, path, error))
+                    if not keep_going:
+                        break
+                _keep_parts(waiting)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                _keep_parts(waiting)
+            raise
+        _keep_parts(waiting, wait=True)
     if failure is not None and not keep_going:
         raise failure
     return reports
+
+
+def _keep_parts(waiting, wait=False):
+    """Put parts in their place, and forget them: those whose sessions are named, or all."""
+    for entry in list(waiting):
+        part, table, labels, report = entry
+        if wait or labels is None or labels.settled:
+            waiting.remove(entry)
+            if table is not None:
+                part.write(_labelled(table, labels, report))
+            part.keep(report)
 
 
 def _labeller(settings):

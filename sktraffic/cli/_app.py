@@ -65,6 +65,16 @@ MaxPackets = Annotated[
         show_default="all",
     ),
 ]
+Unpacked = Annotated[
+    int | None,
+    typer.Option(
+        "--max-unpacked",
+        min=1,
+        help="Bytes that a compressed capture may unpack to.",
+        rich_help_panel=_READ,
+        show_default="4 GiB, or 100 times its size",
+    ),
+]
 Filter = Annotated[
     str | None,
     typer.Option(
@@ -132,6 +142,7 @@ def extract(
     size: SizeOption = Size.ip,
     max_packets: MaxPackets = None,
     bpf_filter: Filter = None,
+    max_unpacked: Unpacked = None,
     drop_duplicates: Annotated[
         bool,
         typer.Option(
@@ -173,7 +184,9 @@ def extract(
     """
     from sktraffic.cli import _extract
 
-    settings = _settings(idle_timeout, active_timeout, key, size, max_packets, bpf_filter)
+    settings = _settings(
+        idle_timeout, active_timeout, key, size, max_packets, bpf_filter, max_unpacked
+    )
     settings |= {
         "end_on": end_on.value,
         "drop_duplicates": drop_duplicates,
@@ -216,6 +229,7 @@ def cut(
     size: SizeOption = Size.ip,
     max_packets: MaxPackets = None,
     bpf_filter: Filter = None,
+    max_unpacked: Unpacked = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a file that is there already.")
     ] = False,
@@ -225,7 +239,9 @@ def cut(
     """Write the packets of chosen sessions into a capture, byte for byte."""
     from sktraffic.cli import _cut
 
-    settings = _settings(idle_timeout, active_timeout, key, size, max_packets, bpf_filter)
+    settings = _settings(
+        idle_timeout, active_timeout, key, size, max_packets, bpf_filter, max_unpacked
+    )
     _cut.run(captures, output, where, settings, overwrite, jobs, as_json)
 
 
@@ -262,6 +278,7 @@ def train(
     size: SizeOption = Size.ip,
     max_packets: MaxPackets = None,
     bpf_filter: Filter = None,
+    max_unpacked: Unpacked = None,
     cache: Cache = None,
     skip_unreadable: Skip = False,
     jobs: Jobs = 1,
@@ -274,7 +291,9 @@ def train(
     """
     from sktraffic.cli import _train
 
-    settings = _settings(idle_timeout, active_timeout, key, size, max_packets, bpf_filter)
+    settings = _settings(
+        idle_timeout, active_timeout, key, size, max_packets, bpf_filter, max_unpacked
+    )
     _train.run(
         captures,
         output,
@@ -304,13 +323,16 @@ def evaluate(
         Path | None, typer.Option(help="Write a page with scores and figures, in one HTML file.")
     ] = None,
     cache: Cache = None,
+    max_unpacked: Unpacked = None,
     jobs: Jobs = 1,
     as_json: Json = False,
 ):
     """Score a model on labelled captures that it was not trained on."""
     from sktraffic.cli import _evaluate
 
-    _evaluate.run(model, captures, label.value, confusion, report, cache, jobs, as_json)
+    _evaluate.run(
+        model, captures, label.value, confusion, report, cache, max_unpacked, jobs, as_json
+    )
 
 
 @app.command()
@@ -328,6 +350,7 @@ def predict(
         ),
     ] = None,
     by: Annotated[By, typer.Option(help="What a row of the output is.")] = By.session,
+    max_unpacked: Unpacked = None,
     skip_unreadable: Skip = False,
     jobs: Jobs = 1,
     as_json: Json = False,
@@ -335,7 +358,7 @@ def predict(
     """Classify captures and the sessions in them."""
     from sktraffic.cli import _predict
 
-    _predict.run(model, captures, output, by.value, skip_unreadable, jobs, as_json)
+    _predict.run(model, captures, output, by.value, max_unpacked, skip_unreadable, jobs, as_json)
 
 
 @app.command()
@@ -432,7 +455,7 @@ def demo(
     _demo.run(output, model.value, cache, fresh, jobs, as_json)
 
 
-def _settings(idle_timeout, active_timeout, key, size, max_packets, bpf_filter):
+def _settings(idle_timeout, active_timeout, key, size, max_packets, bpf_filter, max_unpacked):
     return {
         "idle_timeout": idle_timeout,
         "active_timeout": active_timeout,
@@ -440,6 +463,7 @@ def _settings(idle_timeout, active_timeout, key, size, max_packets, bpf_filter):
         "size": size.value,
         "max_packets": max_packets,
         "bpf_filter": bpf_filter,
+        "max_unpacked": max_unpacked,
     }
 
 

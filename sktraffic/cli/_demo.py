@@ -18,7 +18,7 @@ from sktraffic.cli._guard import say
 from sktraffic.cli._output import print_json, print_table, watched, working
 from sktraffic.cli._train import held_out_scores
 from sktraffic.datasets import lab_captures, split_captures
-from sktraffic.persistence import load, save
+from sktraffic.persistence import ModelFileError, load, save
 from sktraffic.pipeline import CaptureClassifier, data_hash, make_estimator
 from sktraffic.report import (
     compare_classes,
@@ -83,7 +83,8 @@ def _learn(model, extractor, paths, labels, cache):
         other = model
     for name in dict.fromkeys((model, other, "knn")):
         file = cache / "models" / f"{name}-{key}.skt"
-        if not file.is_file():
+        models[name] = _remembered(name, file)
+        if models[name] is None:
             with _stage(f"{name}: learning from {len(paths)} captures"):
                 clf = CaptureClassifier(make_estimator(name), extractor, cache=cache)
                 # small matrices: a second thread only waits, longest where cores are taken
@@ -92,11 +93,23 @@ def _learn(model, extractor, paths, labels, cache):
             with _stage(f"{name}: saving the model"):
                 file.parent.mkdir(parents=True, exist_ok=True)
                 save(clf, file)
-        with _stage(f"{name}: loading the saved model"):
-            models[name] = load(file)
+            with _stage(f"{name}: loading the saved model"):
+                models[name] = load(file)
     dummy = CaptureClassifier(DummyClassifier(strategy="prior"), extractor, cache=cache)
     models["most frequent"] = dummy.fit(paths, labels)
     return models
+
+
+def _remembered(name, file):
+    """Load a model of an earlier run; None where there is none that can be used here."""
+    if not file.is_file():
+        return None
+    try:
+        with _stage(f"{name}: loading the saved model"):
+            return load(file)
+    except ModelFileError as error:  # of another version under the same number, or damaged
+        say(f"It is trained anew: {error}")
+        return None
 
 
 def _key(paths, labels, extractor):

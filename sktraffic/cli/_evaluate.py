@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from sktraffic._files import replacing
 from sktraffic.cli._guard import say
 from sktraffic.cli._output import print_json, watched, working
 from sktraffic.cli._train import print_scores
@@ -11,15 +12,18 @@ from sktraffic.pipeline import CaptureClassifier, data_hash
 from sktraffic.report import confusion_figure, evaluate_captures, evaluation_report
 
 
-def run(model, captures, label, confusion, report, cache, jobs, as_json):
+def run(model, captures, label, confusion, report, cache, max_unpacked, jobs, as_json):
     """Score, draw, tell."""
     clf = load_classifier(model)
     paths, labels = find_captures(captures, label)
     _check_labels(clf, paths, labels)
-    sessions, _ = watched(clf.extractor_, jobs).extract(paths, cache=cache)
+    extractor = watched(clf.extractor_, jobs, max_unpacked=max_unpacked)
+    sessions, _ = extractor.extract(paths, cache=cache)
     found = evaluate_captures(clf, paths, labels, sessions=sessions)
     if confusion is not None:
-        confusion_figure(found.confusion()).savefig(confusion, dpi=150)
+        kind = confusion.suffix.removeprefix(".").lower() or "png"
+        with replacing(confusion) as temporary:
+            confusion_figure(found.confusion()).savefig(temporary, format=kind, dpi=150)
     if report is not None:
         with working("writing the report"):
             evaluation_report(clf, found, sessions).save(report)

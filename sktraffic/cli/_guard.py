@@ -6,6 +6,7 @@ import os
 import re
 import sys
 import warnings
+from concurrent.futures import BrokenExecutor
 from typing import Annotated
 
 import typer
@@ -18,13 +19,14 @@ OPTIONS = (
     (r"\bbpf_filter=(?=['\"])", "--filter "),
     (r"\bbpf_filter\b", "--filter"),
     (r"\b(overwrite|drop_duplicates)=True", lambda found: f"--{found[1].replace('_', '-')}"),
+    (r"\bpass max_unpacked=BYTES", "pass --max-unpacked BYTES"),
     (r"\bkey='five_tuple'", "--key five_tuple"),
     (r"\b(idle_timeout|active_timeout|max_packets)\b", lambda f: f"--{f[1].replace('_', '-')}"),
 )
 
 
 def guarded(command):
-    """Wrap a command: a ValueError, an OSError or a missing extra ends in one line and exit code 1.
+    """Wrap a command: what the user can mend ends in one line and exit code 1.
 
     The command gets one option more, ``--debug``, which shows the traceback in place of the line.
     """
@@ -42,7 +44,7 @@ def guarded(command):
             except BrokenPipeError:  # the reader of a pipe has seen enough
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
                 raise typer.Exit(0) from None
-            except (ValueError, OSError, ImportError) as error:
+            except (ValueError, OSError, ImportError, BrokenExecutor) as error:
                 if debug:
                     raise
                 text = _one_line(error)

@@ -1,10 +1,10 @@
 """``sktraffic inspect``."""
 
 import sys
-from pathlib import Path
 
 from rich.markdown import Markdown
 
+from sktraffic._files import replacing
 from sktraffic.cli._output import console, print_json
 from sktraffic.persistence import ModelFileError, read_provenance
 
@@ -14,7 +14,8 @@ def run(model, card, as_json):
     note = read_provenance(model)
     text = _card(model, note) if card is not None or not as_json else None
     if card is not None:
-        Path(card).write_text(text, "utf-8")
+        with replacing(card) as temporary:
+            temporary.write_text(text, "utf-8")
     if as_json:
         print_json(note)
     elif card is None:

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import math
-import os
 import sys
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from sktraffic._files import replacing
 from sktraffic.sessions import write_sessions
 
 SUFFIXES = (".csv", ".parquet", ".jsonl", ".ndjson")
@@ -42,15 +42,19 @@ def on_terminal():
     return sys.stderr.isatty()
 
 
-def watched(extractor, jobs, skip=False):
+def watched(extractor, jobs, skip=False, max_unpacked=None):
     """Return a copy of an extractor that shows its progress and reads in several processes.
 
-    With `skip`, captures that cannot be read are left out with a warning.
+    With `skip`, captures that cannot be read are left out with a warning; with `max_unpacked`,
+    compressed ones may unpack to so many bytes.
     """
     from sklearn.base import clone
 
     return clone(extractor).set_params(
-        progress=on_terminal(), n_jobs=jobs, on_error="warn" if skip else "raise"
+        progress=on_terminal(),
+        n_jobs=jobs,
+        on_error="warn" if skip else "raise",
+        max_unpacked=max_unpacked or extractor.max_unpacked,
     )
 
 
@@ -127,17 +131,13 @@ def write_table(frame, path):
     if suffix == ".parquet":  # not by pandas, which could not read its own list columns again
         write_sessions(frame, path)
         return
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with replacing(path) as temporary:
         if suffix == ".csv":
             frame.to_csv(temporary, index=False)
         else:
             frame.to_json(
                 temporary, orient="records", lines=True, date_format="iso", date_unit="us"
             )
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _cell(value, digits):

@@ -6,13 +6,13 @@ from sktraffic.cli._output import check_table_path, print_json, print_table, wat
 from sktraffic.report import classify_captures
 
 
-def run(model, captures, output, by, skip, jobs, as_json):
+def run(model, captures, output, by, max_unpacked, skip, jobs, as_json):
     """Classify, then write or print."""
     if output is not None:
         check_table_path(output)
     clf = load_classifier(model)
     paths = capture_paths(captures)
-    X, _ = watched(clf.extractor_, jobs, skip).extract(paths)
+    X, _ = watched(clf.extractor_, jobs, skip, max_unpacked).extract(paths)
     sessions, by_capture = classify_captures(clf, paths, sessions=X)
     rows = sessions if by == "session" else by_capture
     if output is not None:

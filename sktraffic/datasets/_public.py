@@ -1,7 +1,6 @@
 """What the fetchers of public sets share: where files lie, which are known, what comes back."""
 
 import csv
-import gzip
 import os
 import re
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from sklearn.utils import Bunch
 
+from sktraffic._limits import gunzip
 from sktraffic.datasets._download import Remote, fetch_files, get_data_home
 from sktraffic.datasets._heads import parse_heads, recordings
 
@@ -160,7 +160,7 @@ def read_idx(path):
     with open(path, "rb") as file:
         raw = file.read()
     if raw[:2] == b"\x1f\x8b":
-        raw = gzip.decompress(raw)
+        raw = gunzip(raw, path)
     magic = int.from_bytes(raw[:4], "big")
     rank = magic & 0xFF
     shape = tuple(np.frombuffer(raw[4 : 4 + 4 * rank], ">u4").astype(int).tolist())

@@ -1,6 +1,5 @@
 """What the readers of other tools' tables share: session columns, numbers, what was mended."""
 
-import gzip
 import re
 import warnings
 from pathlib import Path
@@ -9,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from sktraffic._limits import gunzip
 from sktraffic.sessions import SCHEMA, from_arrow
 
 __all__ = [
@@ -80,7 +80,7 @@ def open_text(path):
         raise FileNotFoundError(f"There is no file {path} to read a table from.")
     content = path.read_bytes()
     if content[:2] == b"\x1f\x8b":
-        content = gzip.decompress(content)
+        content = gunzip(content, path)
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:

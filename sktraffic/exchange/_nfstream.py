@@ -242,7 +242,7 @@ def _matrix(column, name, source):
         if any(isinstance(cell, str) for cell in cells):
             cells = json.loads(f"[{','.join(cells)}]")
         matrix = np.array(cells, dtype=np.int64)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise ValueError(
             f"Column {name} of {source} does not hold one list of as many whole numbers in each "
             f"row ({error}). Tables of different splt_analysis must be read one by one."

@@ -8,6 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sktraffic._parquet import check_claims
 from sktraffic.exchange._frame import Mended, protocol_numbers, session_frame, whole_numbers
 from sktraffic.ragged import list_column, segment_sum
 
@@ -113,6 +114,7 @@ def _table(source):
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path} to read packet sequences from.")
     if path.read_bytes()[:4] == b"PAR1":
+        check_claims([path])
         return pq.read_table(path).to_pandas(), path.stem
     return pd.read_csv(path), path.stem
 
@@ -122,7 +124,7 @@ def _parsed(cell, row, name):
     if isinstance(cell, str):
         try:
             return json.loads(cell)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(
                 f"Row {row} of {name} holds text that is no JSON list: {cell[:40]!r} ({error})."
             ) from error

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from sklearn.utils.validation import check_is_fitted
 
+from sktraffic._files import replacing
 from sktraffic.ragged import column_array
 from sktraffic.sessions import iter_sessions, session_parts
 
@@ -136,9 +137,8 @@ def _write_part(part, target, transformer, names, keep, batch_size, note):
     read = getattr(transformer, "feature_names_in_", None)
     columns = None if read is None else list(dict.fromkeys([*kept, *map(str, read)]))
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     rows, writer = 0, None
-    try:
+    with replacing(target) as temporary:
         for batch in iter_sessions(part, batch_size, columns=columns):
             table = _features(batch, transformer, names, kept)
             if writer is None:
@@ -151,9 +151,6 @@ def _write_part(part, target, transformer, names, keep, batch_size, note):
             pq.write_table(empty.replace_schema_metadata({KEY: note.encode()}), temporary)
         else:
             writer.close()
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
     return rows
 
 

@@ -1,7 +1,6 @@
 """Weights of a pre-trained BERT, from a folder or from a fitted `MaskedByteModel`."""
 
 import json
-import pickle
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,8 +15,8 @@ CONFIG_KEYS = {
     "n_heads": "num_attention_heads",
     "intermediate_size": "intermediate_size",
 }
-#: What reading weights, of either format, may raise.
-READ_ERRORS = (OSError, RuntimeError, ValueError, SafetensorError, pickle.UnpicklingError)
+#: What reading weights may raise.
+READ_ERRORS = (OSError, RuntimeError, ValueError, SafetensorError)
 #: Rows of these are cut to what the new model has: fewer positions, one kind of segment.
 CUT = ("embeddings.position_embeddings.weight", "embeddings.token_type_embeddings.weight")
 
@@ -72,8 +71,10 @@ def read_folder(folder):
         )
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is no JSON: {error}. {remedy}") from error
+    if not isinstance(config, dict):
+        raise ValueError(f"{path} holds no JSON object. {remedy}")
     if config.get("model_type") != "bert":
         raise ValueError(
             f"{path} describes a model of type {config.get('model_type')!r}, not 'bert'. {remedy}"
@@ -86,6 +87,7 @@ def read_folder(folder):
                 local_files_only=True,
                 add_pooling_layer=False,
                 output_loading_info=True,
+                use_safetensors=True,  # never a pickle
                 dtype=torch.float32,
             )
     except READ_ERRORS as error:

@@ -9,6 +9,8 @@ import os
 import sys
 import zlib
 
+from sktraffic._limits import TooLargeError, check_unpacked
+
 __all__ = ["open_capture"]
 
 _MAGIC = {
@@ -17,10 +19,16 @@ _MAGIC = {
     b"BZh": "bzip2",
     b"\xfd7zXZ": "xz",
 }
+# bytes that a compressed capture may unpack to at least, where the user gives no limit
+LEAST = 4 << 30
+# bytes that unpacking may take: Zstandard's own limit of a window, and twice what `xz -9` needs
+MEMORY = 128 << 20
+PIECE = 1 << 17  # bytes that are unpacked together
+REMEDY = "unpack it first, or pass max_unpacked=BYTES"
 
 
 @contextlib.contextmanager
-def open_capture(source, facts):
+def open_capture(source, facts, max_unpacked=None):
     """Give a capture's plain bytes as a file with `read`; closes what it opened.
 
     Parameters
@@ -30,6 +38,14 @@ def open_capture(source, facts):
     facts : FileFacts
         Told of a compressed file that is damaged: what could be unpacked of it is read like any
         other file that is cut.
+    max_unpacked : int, optional
+        Bytes that a compressed file may unpack to; None for `LEAST`, or `GROWTH` times what was
+        read of it where that is more.
+
+    Raises
+    ------
+    TooLargeError
+        While it is read, if it unpacks to more or takes more memory for that than it may.
     """
     with contextlib.ExitStack() as stack:
         if hasattr(source, "read"):
@@ -39,7 +55,7 @@ def open_capture(source, facts):
         else:
             file = stack.enter_context(open(source, "rb", buffering=0))
         file, kind = _look(file)
-        yield _Unpacked(file, kind, facts) if kind else file
+        yield _Unpacked(file, kind, facts, max_unpacked) if kind else file
 
 
 def _look(file):
@@ -79,8 +95,9 @@ class _Again(io.RawIOBase):
 class _Unpacked:
     """The plain bytes of a compressed file."""
 
-    def __init__(self, file, kind, facts):
-        self._kind, self._facts = kind, facts
+    def __init__(self, file, kind, facts, most):
+        self._kind, self._facts, self._most = kind, facts, most
+        self._packed, self._unpacked = _Counted(file), 0
         self._errors = (OSError, EOFError, lzma.LZMAError, zlib.error)
         if kind == "Zstandard":
             try:
@@ -91,18 +108,73 @@ class _Unpacked:
                     "pip install 'sktraffic[zstd]'"
                 ) from None
             self._errors += (zstandard.ZstdError,)
-            reader = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
-            self._read = reader.read
+            unpacker = zstandard.ZstdDecompressor(max_window_size=MEMORY)
+            self._read = unpacker.stream_reader(self._packed, read_across_frames=True).read
+        elif kind == "xz":
+            self._read = _Xz(self._packed).read
         else:
-            opened = {"gzip": gzip.GzipFile, "bzip2": bz2.BZ2File, "xz": lzma.LZMAFile}[kind]
-            reader = opened(fileobj=file) if kind == "gzip" else opened(file)
+            opened = gzip.GzipFile(fileobj=self._packed) if kind == "gzip" else None
+            reader = opened or bz2.BZ2File(self._packed)
             # gives what is unpacked so far before it stumbles over a cut
             self._read = reader.read1
 
     def read(self, size):
         """Return some bytes; none at the end, or where the file is damaged."""
         try:
-            return self._read(size)
+            part = self._read(size)
         except self._errors as error:
+            if "memory" in str(error).lower():
+                raise TooLargeError(
+                    f"takes more than {MEMORY >> 20} MiB of memory to unpack ({self._kind}): "
+                    "unpack it first, if you expect that of it."
+                ) from None
             self._facts.damage = f"its compression ({self._kind}) is damaged: {error}"
             return b""
+        self._unpacked += len(part)
+        check_unpacked(self._unpacked, self._packed.count, self._most, LEAST, REMEDY)
+        return part
+
+
+class _Counted:
+    """A file whose bytes are counted."""
+
+    def __init__(self, file):
+        self._file, self.count = file, 0
+
+    def read(self, size=-1):
+        part = self._file.read(size) or b""
+        self.count += len(part)
+        return part
+
+
+class _Xz:
+    """Streams of xz, one behind the other, with zeros between them; in bounded memory."""
+
+    def __init__(self, file):
+        self._file, self._unpacker, self._packed = file, None, b""
+
+    def read(self, size):
+        while True:
+            if self._unpacker is None and not self._next_stream():
+                return b""
+            if self._unpacker.needs_input and not self._packed:
+                self._packed = self._file.read(PIECE)
+                if not self._packed:
+                    raise EOFError("it ends within a stream")
+            part = self._unpacker.decompress(self._packed, size)
+            self._packed = b""
+            if self._unpacker.eof:
+                self._packed, self._unpacker = self._unpacker.unused_data, None
+            if part:
+                return part
+
+    def _next_stream(self):
+        """Go to the next stream; whether there is one."""
+        while not (packed := self._packed.lstrip(b"\0")):
+            packed = self._file.read(PIECE)
+            if not packed:
+                return False
+            self._packed = packed
+        self._packed = packed
+        self._unpacker = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MEMORY)
+        return True

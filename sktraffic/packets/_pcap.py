@@ -5,7 +5,7 @@ import struct
 import numpy as np
 
 from sktraffic.packets._bytes import numbers
-from sktraffic.packets._records import MAXIMUM_LENGTH, RecordBlock
+from sktraffic.packets._records import MAXIMUM_BLOCK, MAXIMUM_LENGTH, RecordBlock
 from sktraffic.packets._walk import Chain, record_starts
 
 __all__ = ["read_pcap"]
@@ -33,7 +33,7 @@ def read_pcap(window, facts):
     unit, header_size = MAGIC[magic]
     link_type = network & LINK_TYPE
     facts.link_types.add(link_type)
-    limit = max(MAXIMUM_LENGTH, snap_length if snap_length <= 0x7FFFFFFF else 0)
+    limit = min(max(MAXIMUM_LENGTH, snap_length), MAXIMUM_BLOCK)
     position, need = FILE_HEADER, header_size
     if len(window) < position + need:
         position = window.advance(position, need)
@@ -102,10 +102,11 @@ def _looks_long(window, position, order, limit, probe=20):
     Some writers put the longer header of Kuznetzov's variant under the standard magic number.
     Read as 16 bytes, a packet's length comes out absurd within the first records.
     """
-    if _first_headers(window, position, order, 16, limit, probe)[1]:
+    short, sound = _first_headers(window, position, order, 16, limit, probe)
+    if sound:
         return False
     heads, sound = _first_headers(window, position, order, 24, limit, probe)
-    return sound and bool(heads)
+    return sound and len(heads) > len(short)
 
 
 def _looks_nano(window, position, order, header_size, limit, probe=20):

@@ -1,12 +1,13 @@
 """pcapng files (draft-ietf-opsawg-pcapng): several sections, interfaces and time resolutions."""
 
+import functools
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from sktraffic.packets._bytes import numbers
-from sktraffic.packets._records import RecordBlock
+from sktraffic.packets._records import MAXIMUM_BLOCK, RecordBlock
 from sktraffic.packets._table import NO_TIME
 from sktraffic.packets._walk import Chain, record_starts
 
@@ -21,16 +22,13 @@ BYTE_ORDER = 0x1A2B3C4D
 # multiples of 2**32 s so that the time between packets stays. The least and the largest time are
 # less than 2**63 ns apart.
 LAST_SECOND, LARGEST_OFFSET = 89 * 10**8, 3 * 10**8
-# the widest block that libpcap reads
-MAXIMUM_BLOCK = 16 << 20
 
 
-@dataclass
-class _Interface:
+class _Interface(NamedTuple):
     link_type: int
     snap_length: int
-    ticks: int = 1_000_000  # per second
-    offset: int = 0  # seconds
+    ticks: int  # per second
+    offset: int  # seconds
 
 
 def read_pcapng(window, facts):
@@ -85,11 +83,15 @@ class _Section:
         mark = int(data[position + mark_at])
         chain = Chain(12, 4, 0, 12, MAXIMUM_BLOCK, 4, self.order, mark, mark_at, (4,), ((0, kind),))
         starts, behind, claimed = record_starts(data, position, reach, chain)
-        kinds = numbers(data, f"{self.order}u4")[starts].astype(np.int64)
+        kinds = self._words(data, starts, 0)
         foreign = self._foreign_section(data, starts, kinds)
         self._reach *= 4
         if foreign is not None:
             behind, starts, kinds = int(starts[foreign]), starts[:foreign], kinds[:foreign]
+        short = np.flatnonzero((kinds == INTERFACE) & (self._words(data, starts, 4) < 20))
+        if len(short):
+            behind, starts, kinds = int(starts[short[0]]), starts[: short[0]], kinds[: short[0]]
+            self.facts.damage = "an interface description is too short"
         there = _order_at(data, behind) if behind + 12 <= end else ""
         if foreign is not None or there not in ("", self.order):
             claimed, self._reach = None, 4096
@@ -97,118 +99,138 @@ class _Section:
         elif reach < end:
             self.pending = True
         self._reach = min(self._reach, MAXIMUM_BLOCK)
-        if claimed is not None:
+        if claimed is not None and not self.facts.damage:
             self.facts.damage = f"a block claims {claimed} bytes"
         need = struct.unpack_from(self.order + "I", data, behind + 4)[0] if behind + 8 <= end else 0
         return behind, max(12, min(need, MAXIMUM_BLOCK)), self._packets(data, starts, kinds)
 
+    def _words(self, data, starts, at):
+        """Read the 32-bit number at a place of each block."""
+        return numbers(data, f"{self.order}u4")[starts + at].astype(np.int64)
+
     def _foreign_section(self, data, starts, kinds):
         """Which block is the first section header that is not in the current byte order."""
         sections = np.flatnonzero(kinds == SECTION)
-        magic = numbers(data, f"{self.order}u4")[starts[sections] + 8]
-        foreign = sections[magic != BYTE_ORDER]
+        foreign = sections[self._words(data, starts[sections], 8) != BYTE_ORDER]
         return int(foreign[0]) if len(foreign) else None
 
     def _packets(self, data, starts, kinds):
-        """Read the packet blocks at `starts`, those after an interface with what it says."""
-        parts, first = [], 0
-        for place in np.flatnonzero((kinds == INTERFACE) | (kinds == SECTION)).tolist():
-            parts.append(self._gather(data, starts[first:place], kinds[first:place]))
-            if kinds[place] == SECTION:
-                self.interfaces = []
-            else:
-                self._add_interface(data, int(starts[place]))
-            first = place + 1
-        parts.append(self._gather(data, starts[first:], kinds[first:]))
-        parts = [part for part in parts if part is not None]
-        if len(parts) < 2:
-            return parts[0] if parts else None
-        names = ("time", "captured", "wire", "link_type", "at")
-        return RecordBlock(
-            *(np.concatenate([getattr(part, name) for part in parts]) for name in names), data
-        )
-
-    def _add_interface(self, data, position):
-        length = struct.unpack_from(self.order + "I", data, position + 4)[0]
-        content = bytes(data[position : position + length - 4])
-        if len(content) < 16:
-            self.facts.damage = "an interface description is too short"
-            return
-        link_type, _, snap_length = struct.unpack_from(self.order + "HHI", content, 8)
-        interface = _Interface(link_type, snap_length)
-        self.facts.link_types.add(link_type)
-        at = 16
-        while at + 4 <= len(content):
-            code, size = struct.unpack_from(self.order + "HH", content, at)
-            value = content[at + 4 : at + 4 + size]
-            if code == 9 and len(value) == 1:
-                power = value[0] & 0x7F
-                interface.ticks = min(2**power if value[0] & 0x80 else 10**power, 2**63)
-            elif code == 14 and len(value) == 8:
-                interface.offset = struct.unpack(self.order + "q", value)[0]
-            elif code == 0:
-                break
-            at += 4 + ((size + 3) & ~3)
-        self.interfaces.append(interface)
-
-    def _gather(self, data, starts, kinds):
-        """Read the packet blocks among blocks between two changes of the interfaces."""
-        if not (kinds == ENHANCED).all():
-            packets = np.isin(kinds, list(BEFORE_FRAME))
-            starts, kinds = starts[packets], kinds[packets]
-        if not len(starts):
+        """Read the packet blocks among blocks, each with what its interface says."""
+        new, sections = kinds == INTERFACE, kinds == SECTION
+        described = self.interfaces + [
+            self._interface(data, at) for at in starts[new].tolist()
+        ]  # those before this stretch, then all in it
+        # how many of them stand before each block, and where those of its section begin
+        before = len(self.interfaces) + np.cumsum(new)
+        first = np.maximum.accumulate(np.where(sections, before, 0))
+        if len(starts):
+            self.interfaces = described[first[-1] :]
+        rows = np.flatnonzero(np.isin(kinds, list(BEFORE_FRAME)))
+        if not len(rows):
             return None
+        return self._gather(data, starts[rows], kinds[rows], described, first[rows], before[rows])
+
+    def _interface(self, data, position):
+        """Read the description of an interface."""
+        length = struct.unpack_from(self.order + "I", data, position + 4)[0]
+        interface = _parse_interface(bytes(data[position : position + length - 4]), self.order)
+        self.facts.link_types.add(interface.link_type)
+        return interface
+
+    def _gather(self, data, starts, kinds, described, first, before):
+        """Read packet blocks.
+
+        Parameters
+        ----------
+        data : ndarray of uint8
+        starts, kinds : ndarray of shape (n_packets,), int64
+        described : list of _Interface
+        first, before : ndarray of shape (n_packets,), int64
+            A packet's interfaces are ``described[first:before]``.
+        """
         # the eight words that a block begins with (a simple one may have but four: the rest is
         # not looked at), in native byte order, (8, n)
         words = numbers(data, "V32")[starts].view(f"{self.order}u4").reshape(-1, 8).T
         words = words.astype(np.int64)
         length, interface, high, low, captured, wire = words[1:7]
-        before = np.full(len(starts), 28)
-        link_type, time = self._described(interface, high, low)
+        offset = np.full(len(starts), 28)
         simple, obsolete = kinds == SIMPLE, kinds == OBSOLETE
         if obsolete.any():  # the interface has 16 bits, next to a counter of drops
-            rows = np.flatnonzero(obsolete)
-            halves = interface[rows] & 0xFFFF if self.order == "<" else interface[rows] >> 16
-            link_type[rows], time[rows] = self._described(halves, high[rows], low[rows])
+            halves = interface & 0xFFFF if self.order == "<" else interface >> 16
+            interface = np.where(obsolete, halves, interface)
+        interface = np.where(simple, 0, interface) + first
+        side = _Described(described, interface, interface < before)
+        time = self._nanoseconds(high, low, side)
         if simple.any():
-            rows = np.flatnonzero(simple)
-            limit = self.interfaces[0].snap_length if self.interfaces else 0
-            wire[rows] = words[2, rows]
-            captured[rows] = np.minimum(wire[rows], limit) if limit else wire[rows]
-            before[rows], time[rows] = 12, NO_TIME
-            link_type[rows] = self.interfaces[0].link_type if self.interfaces else -1
+            limit, claimed = side.snap_length[simple], words[2, simple]
+            wire[simple] = claimed
+            captured[simple] = np.where(limit > 0, np.minimum(claimed, limit), claimed)
+            offset[simple], time[simple] = 12, NO_TIME
         # never more than the block itself holds
-        captured = np.minimum(captured, np.maximum(length - before - 4, 0))
-        return RecordBlock(time, captured, wire, link_type, starts + before, data)
+        captured = np.minimum(captured, np.maximum(length - offset - 4, 0))
+        return RecordBlock(time, captured, wire, side.link_type, starts + offset, data)
 
-    def _described(self, interface, high, low):
-        """Link types and times of packets by their interfaces; -1 and NO_TIME without one."""
-        link_type = np.full(len(interface), -1)
-        time = np.full(len(interface), NO_TIME)
+    def _nanoseconds(self, high, low, side):
+        """Compute the times of packets; NO_TIME where their interface was never described."""
         ticks = (high.astype(np.uint64) << np.uint64(32)) | low.astype(np.uint64)
-        if (interface == interface[0]).all():
-            named = interface[:1]
-        else:
-            named = np.unique(interface)
-        for number in named[named < len(self.interfaces)].tolist():
-            side = self.interfaces[number]
-            rows = slice(None) if len(named) == 1 else interface == number
-            link_type[rows] = side.link_type
-            time[rows] = self._nanoseconds(ticks[rows], side)
-        return link_type, time
-
-    def _nanoseconds(self, ticks, side):
-        seconds, rest = np.divmod(ticks, np.uint64(side.ticks))
-        if side.ticks <= 10**9:
-            fraction = rest * np.uint64(10**9) // np.uint64(side.ticks)
-        else:
-            fraction = rest.astype(np.float64) * (1e9 / side.ticks)
-        offset = _sane(side.offset)
-        late = seconds > np.uint64(LAST_SECOND - offset)
+        seconds, rest = np.divmod(ticks, side.ticks)
+        fraction = rest * np.uint64(10**9) // side.ticks
+        fine = side.ticks > np.uint64(10**9)  # there the product leaves 64 bits
+        if fine.any():
+            parts = rest.astype(np.float64) * (1e9 / side.ticks.astype(np.float64))
+            fraction = np.where(fine, parts.astype(np.uint64), fraction)
+        late = (seconds > (LAST_SECOND - side.offset).astype(np.uint64)) & side.known
         if late.any():
             self.facts.remark("times beyond the year 2252 lost multiples of 2**32 seconds")
             seconds = np.where(late, seconds % np.uint64(2**32), seconds)
-        return (seconds.astype(np.int64) + offset) * 10**9 + fraction.astype(np.int64)
+        time = (seconds.astype(np.int64) + side.offset) * 10**9 + fraction.astype(np.int64)
+        return np.where(side.known, time, NO_TIME)
+
+
+class _Described:
+    """What the interfaces of packets say.
+
+    Attributes
+    ----------
+    known : ndarray of shape (n_packets,), bool
+        Whether the packet's interface was described.
+    link_type, snap_length, ticks, offset : ndarray of shape (n_packets,) or (1,)
+        -1, 0, 1 and 0 where it was not.
+    """
+
+    def __init__(self, described, interface, known):
+        self.known = known
+        nothing = _Interface(-1, 0, 1, 0)
+        alone = known.all() and (interface == interface[0]).all()
+        # an interface that was not described is the last
+        table = [described[int(interface[0])]] if alone else [*described, nothing]
+        rows = np.zeros(1, np.int64) if alone else np.where(known, interface, len(described))
+        link_type, snap_length, ticks, offset = zip(*table, strict=True)
+        self.link_type = np.array(link_type)[rows]
+        self.snap_length, self.offset = np.array(snap_length)[rows], np.array(offset)[rows]
+        self.ticks = np.array(ticks, np.uint64)[rows]
+        if alone:
+            self.link_type = np.broadcast_to(self.link_type, len(interface))
+            self.snap_length = np.broadcast_to(self.snap_length, len(interface))
+
+
+@functools.lru_cache(256)
+def _parse_interface(content, order):
+    """Read the description of an interface, whose block is all there but its last length."""
+    link_type, _, snap_length = struct.unpack_from(order + "HHI", content, 8)
+    ticks, offset, at = 1_000_000, 0, 16
+    while at + 4 <= len(content):
+        code, size = struct.unpack_from(order + "HH", content, at)
+        value = content[at + 4 : at + 4 + size]
+        if code == 9 and len(value) == 1:
+            power = value[0] & 0x7F
+            ticks = min(2**power if value[0] & 0x80 else 10**power, 2**63)
+        elif code == 14 and len(value) == 8:
+            offset = struct.unpack(order + "q", value)[0]
+        elif code == 0:
+            break
+        at += 4 + ((size + 3) & ~3)
+    return _Interface(link_type, snap_length, ticks, _sane(offset))
 
 
 def _sane(offset):

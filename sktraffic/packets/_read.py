@@ -30,7 +30,7 @@ __all__ = ["PacketReader", "read_packets", "read_records"]
 ROWS = 1 << 14
 
 
-def read_records(source, facts):
+def read_records(source, facts, *, max_unpacked=None):
     """Walk the record headers of a capture.
 
     Parameters
@@ -39,6 +39,8 @@ def read_records(source, facts):
         See :func:`read_packets`.
     facts : FileFacts
         Filled on the way; complete when the iterator is exhausted.
+    max_unpacked : int, default=None
+        As for :func:`read_packets`.
 
     Yields
     ------
@@ -48,7 +50,7 @@ def read_records(source, facts):
     Raises
     ------
     ValueError
-        If the file is neither pcap nor pcapng.
+        If the file is neither pcap nor pcapng, or unpacks to more than it may.
 
     Examples
     --------
@@ -59,7 +61,7 @@ def read_records(source, facts):
     >>> n_records, facts.format
     (2399, 'pcap')
     """
-    with open_capture(source, facts) as file:
+    with open_capture(source, facts, max_unpacked) as file:
         window = Window(file)
         window.advance(0, 4)
         head = bytes(window.data[: min(window.end, 8)])
@@ -72,7 +74,7 @@ def read_records(source, facts):
             yield block
 
 
-def read_packets(source, *, decode_tunnels=True, join_fragments=True):
+def read_packets(source, *, decode_tunnels=True, join_fragments=True, max_unpacked=None):
     """Read the packets of a capture.
 
     Parameters
@@ -87,6 +89,9 @@ def read_packets(source, *, decode_tunnels=True, join_fragments=True):
     join_fragments : bool, default=True
         Whether the later fragments of a datagram get the ports of its first one. Otherwise they
         are left out, as nfstream does, and counted as ``"later_fragment"``.
+    max_unpacked : int, default=None
+        Bytes that a compressed file may unpack to. None stands for 4 GiB, or a hundred times what
+        was read of it where that is more.
 
     Returns
     -------
@@ -96,7 +101,8 @@ def read_packets(source, *, decode_tunnels=True, join_fragments=True):
     Raises
     ------
     ValueError
-        If the file is neither pcap nor pcapng (as the iteration begins).
+        If the file is neither pcap nor pcapng (as the iteration begins), or unpacks to more than
+        it may.
 
     Examples
     --------
@@ -108,7 +114,12 @@ def read_packets(source, *, decode_tunnels=True, join_fragments=True):
     >>> len(packets) == reader.facts.packets, reader.facts.link_types
     (True, {1})
     """
-    return PacketReader(source, decode_tunnels=decode_tunnels, join_fragments=join_fragments)
+    return PacketReader(
+        source,
+        decode_tunnels=decode_tunnels,
+        join_fragments=join_fragments,
+        max_unpacked=max_unpacked,
+    )
 
 
 class PacketReader:
@@ -130,12 +141,12 @@ class PacketReader:
     True
     """
 
-    def __init__(self, source, *, decode_tunnels=True, join_fragments=True):
+    def __init__(self, source, *, decode_tunnels=True, join_fragments=True, max_unpacked=None):
         self.facts = FileFacts()
         self._decode_tunnels, self._join = decode_tunnels, join_fragments
         self._fragments = FragmentJoiner()
         self._first = 0  # number of the next block's first record
-        self._tables = self._read(source)
+        self._tables = self._read(source, max_unpacked)
 
     def __iter__(self):
         return self
@@ -147,9 +158,9 @@ class PacketReader:
         """Stop reading and close the file."""
         self._tables.close()
 
-    def _read(self, source):
+    def _read(self, source, max_unpacked):
         if isinstance(source, str | os.PathLike) or hasattr(source, "read"):
-            blocks = read_records(source, self.facts)
+            blocks = read_records(source, self.facts, max_unpacked=max_unpacked)
         else:
             blocks = self._counted(source)
         with contextlib.closing(blocks):

@@ -16,6 +16,8 @@ __all__ = ["CHUNK", "FileFacts", "RecordBlock", "Window", "capture_format"]
 CHUNK = 4 << 20  # bytes that are looked at together
 # libpcap's sanity limit for the captured length of a packet, MAXIMUM_SNAPLEN
 MAXIMUM_LENGTH = 262144
+# the longest record that is read: the widest block of pcapng that libpcap reads
+MAXIMUM_BLOCK = 16 << 20
 
 
 @dataclass

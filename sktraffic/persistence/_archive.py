@@ -3,18 +3,25 @@
 import hashlib
 import io
 import json
+import math
 import os
 import re
 import zipfile
-from pathlib import Path
 
+import numpy as np
+
+from sktraffic._files import replacing
+from sktraffic._limits import TooLargeError, check_unpacked
 from sktraffic.persistence._errors import ModelFileError
 
-PROVENANCE = "provenance.json"
+PROVENANCE, STRUCTURE = "provenance.json", "schema.json"
 FORMAT = 1
-# bytes that the members of a file may unpack to: a small file must not fill the memory
-MAXIMUM_BYTES = 8 << 30
-_MAXIMUM_PROVENANCE = 64 << 20
+# bytes that the members of a file may unpack to at least, where the user gives no limit
+LEAST = 1 << 30
+REMEDY = "load it with sktraffic.persistence.load(path, max_unpacked=BYTES)"
+# JSON takes twenty times its bytes when it is read
+_MOST_STRUCTURE, _MOST_PROVENANCE = 64 << 20, 16 << 20
+_MEMBER_HEAD = 30  # bytes that stand in front of a member, at least
 
 
 def write_archive(path, payload, provenance):
@@ -28,20 +35,17 @@ def write_archive(path, payload, provenance):
     provenance : dict
         Gets the members' hashes and is put in front of them.
     """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with zipfile.ZipFile(io.BytesIO(payload)) as source:
         members = {name: source.read(name) for name in source.namelist()}
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in members.items()}
     note = json.dumps({"format": FORMAT, **provenance, "members": hashes}, indent=1)
-    try:
-        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as target:
-            for name, data in {PROVENANCE: note.encode(), **members}.items():
-                # a fixed date: the same model gives the same bytes
-                target.writestr(zipfile.ZipInfo(name), data, compress_type=zipfile.ZIP_DEFLATED)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with (
+        replacing(path) as temporary,
+        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as target,
+    ):
+        for name, data in {PROVENANCE: note.encode(), **members}.items():
+            # a fixed date: the same model gives the same bytes
+            target.writestr(zipfile.ZipInfo(name), data, compress_type=zipfile.ZIP_DEFLATED)
 
 
 def read_note(path):
@@ -56,44 +60,84 @@ def read_note(path):
         return _note(path, archive)
 
 
-def read_archive(path):
+def read_archive(path, max_unpacked=None):
     """Return the provenance of a model file and its members, checked against their hashes.
+
+    Parameters
+    ----------
+    path : path-like
+    max_unpacked : int, optional
+        Bytes that the members may have; None for `LEAST`, or `GROWTH` times the file's own where
+        that is more.
 
     Returns
     -------
     provenance : dict
-    members : dict of str to bytes
+    structure : bytes
+        The member ``schema.json``.
+    members : BytesIO
+        A zip archive of the members, stored as they are, for skops to read.
 
     Raises
     ------
     ModelFileError
-        If anything is missing, added, changed or too big.
+        If anything is missing, added, changed or too large.
     """
     with _opened(path) as archive:
         note = _note(path, archive)
         hashes = note.get("members")
-        names = [info.filename for info in archive.infolist()]
-        if not isinstance(hashes, dict) or sorted(names) != sorted([PROVENANCE, *hashes]):
-            raise damaged(path, "its members are not those that its provenance names")
-        if not all(re.fullmatch(r"\w[\w.-]*", name, re.ASCII) for name in names):
-            raise damaged(path, "its members are named as no model's are, with folders say")
-        if sum(info.file_size for info in archive.infolist()) > MAXIMUM_BYTES:
-            raise damaged(path, f"it unpacks to more than {MAXIMUM_BYTES} bytes")
-        members = {}
-        for name, digest in hashes.items():
-            members[name] = _read(path, archive, name)
-            if hashlib.sha256(members[name]).hexdigest() != digest:
-                raise damaged(path, f"member {name} is not what was written")
-    return note, members
+        _check_members(path, archive, hashes, max_unpacked)
+        structure, members = b"", io.BytesIO()
+        with zipfile.ZipFile(members, "w") as target:
+            for name, digest in hashes.items():
+                if name.endswith(".npy"):
+                    _check_array(path, archive, name)
+                data = _read(path, archive, name)
+                if hashlib.sha256(data).hexdigest() != digest:
+                    raise damaged(path, f"member {name} is not what was written")
+                structure = data if name == STRUCTURE else structure
+                target.writestr(name, data)
+    return note, structure, members
 
 
-def repack(members):
-    """Return members as a zip archive in memory, stored, for skops to read."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, data in members.items():
-            archive.writestr(name, data)
-    return buffer.getvalue()
+def _check_members(path, archive, hashes, max_unpacked):
+    """Raise unless the members are those of the provenance, lie apart, and are not too large."""
+    infos = sorted(archive.infolist(), key=lambda info: info.header_offset)
+    names = [info.filename for info in infos]
+    if not isinstance(hashes, dict) or sorted(names) != sorted([PROVENANCE, *hashes]):
+        raise damaged(path, "its members are not those that its provenance names")
+    if not all(re.fullmatch(r"\w[\w.-]*", name, re.ASCII) for name in names):
+        raise damaged(path, "its members are named as no model's are, with folders say")
+    behind = [*(info.header_offset for info in infos[1:]), archive.start_dir]
+    for info, end in zip(infos, behind, strict=True):
+        if info.header_offset + _MEMBER_HEAD + info.compress_size > end:
+            raise damaged(path, f"member {info.filename} overlaps with another")
+    size = os.path.getsize(path)
+    try:
+        check_unpacked(sum(info.file_size for info in infos), size, max_unpacked, LEAST, REMEDY)
+        if STRUCTURE in hashes:
+            length = archive.NameToInfo[STRUCTURE].file_size
+            check_unpacked(length, 0, max_unpacked, _MOST_STRUCTURE, REMEDY)
+    except TooLargeError as error:
+        raise ModelFileError(f"{path} {error}") from None
+
+
+def _check_array(path, archive, name):
+    """Raise unless an array has as many bytes as its header declares, before they are unpacked."""
+    formats = np.lib.format
+    try:
+        with archive.open(name) as member:
+            version = formats.read_magic(member)
+            read = formats.read_array_header_1_0
+            if version != (1, 0):
+                read = formats.read_array_header_2_0
+            shape, _, dtype = read(member)
+            declared = member.tell() + math.prod(shape) * dtype.itemsize
+    except Exception as error:  # cut, an expression, a number of a thousand digits, ...
+        raise damaged(path, f"member {name} is no array ({error})") from error
+    size = archive.NameToInfo[name].file_size
+    if dtype.hasobject or declared != size:
+        raise damaged(path, f"member {name} has {size:,} bytes; its header declares {declared:,}")
 
 
 def damaged(path, why):
@@ -122,7 +166,7 @@ def _note(path, archive):
             f"{path} has no {PROVENANCE}: it is no file of sktraffic.persistence.save. Plain skops "
             "files are read by skops.io.load."
         )
-    if archive.NameToInfo[PROVENANCE].file_size > _MAXIMUM_PROVENANCE:
+    if archive.NameToInfo[PROVENANCE].file_size > _MOST_PROVENANCE:
         raise damaged(path, f"{PROVENANCE} is too big")
     try:
         note = json.loads(_read(path, archive, PROVENANCE))

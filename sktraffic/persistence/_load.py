@@ -10,7 +10,7 @@ from sklearn.exceptions import InconsistentVersionWarning
 
 from sktraffic._extras import require
 from sktraffic.capture import SessionExtractor
-from sktraffic.persistence._archive import damaged, read_archive, read_note, repack
+from sktraffic.persistence._archive import damaged, read_archive, read_note
 from sktraffic.persistence._errors import (
     ModelFileError,
     ModelMismatchError,
@@ -25,7 +25,7 @@ _OLDEST_PROTOCOL = 2
 _HELD = {"sktraffic": "sktraffic", "scikit-learn": "sklearn", "imbalanced-learn": "imblearn"}
 
 
-def load(path, *, extractor=None, on_mismatch=None, trusted=()):
+def load(path, *, extractor=None, on_mismatch=None, trusted=(), max_unpacked=None):
     """Read an estimator from a file of :func:`save`.
 
     Nothing from the file runs: it names types, all of which must be on a list of known
@@ -43,6 +43,9 @@ def load(path, *, extractor=None, on_mismatch=None, trusted=()):
     trusted : sequence of str, type or function, default=()
         Classes and functions of your own that may be in the file, as in :func:`save`. Each is code
         that runs on what the file says, so name those only that you know.
+    max_unpacked : int, default=None
+        Bytes that the file may unpack to. None stands for 1 GiB, or a hundred times the file's own
+        size where that is more.
 
     Returns
     -------
@@ -56,7 +59,7 @@ def load(path, *, extractor=None, on_mismatch=None, trusted=()):
         If versions or extraction settings differ and are not let pass, or if an estimator has a
         parameter here that it did not have where it was saved; the error says which.
     ModelFileError
-        If the file is missing, damaged, cut, or of a later format.
+        If the file is missing, damaged, cut, of a later format, or unpacks to more than it may.
     ImportError
         If it holds a neural network and the extra ``neural`` is not installed.
 
@@ -73,14 +76,14 @@ def load(path, *, extractor=None, on_mismatch=None, trusted=()):
     """
     if on_mismatch not in (None, "warn", "raise"):
         raise ValueError(f"on_mismatch is {on_mismatch!r}; it must be None, 'warn' or 'raise'.")
-    note, members = read_archive(path)
+    note, structure, members = read_archive(path, max_unpacked)
     # late: skops imports every module of scikit-learn, and with them torch where it is installed
-    from skops.io import loads
+    from skops.io import load as build
     from skops.io.exceptions import UntrustedTypesFoundException
 
     from sktraffic.persistence._trust import audit, type_names
 
-    schema = _schema(path, members)
+    schema = _schema(path, structure)
     names, foreign = audit(schema, type_names(trusted))
     if foreign:
         raise UntrustedTypeError(*foreign, source=path, remedy=_remedy(note, foreign))
@@ -92,7 +95,7 @@ def load(path, *, extractor=None, on_mismatch=None, trusted=()):
         with warnings.catch_warnings():
             # one warning of ours stands for one of each estimator in the file
             warnings.simplefilter("ignore", InconsistentVersionWarning)
-            model = loads(repack(members), trusted=sorted(names))
+            model = build(members, trusted=sorted(names))
         if not trees_are_sound(model):
             raise damaged(path, "a decision tree points outside of itself")
         _check_parameters(path, note, model)
@@ -151,10 +154,10 @@ def _remedy(note, foreign):
     return "The file was not made by sktraffic, or was tampered with."
 
 
-def _schema(path, members):
+def _schema(path, structure):
     try:
-        schema = json.loads(members["schema.json"])
-    except (KeyError, ValueError, RecursionError) as error:
+        schema = json.loads(structure)
+    except (ValueError, RecursionError) as error:
         raise damaged(path, f"schema.json is missing or no JSON ({error})") from error
     if not isinstance(schema, dict):
         raise damaged(path, "schema.json holds no object")

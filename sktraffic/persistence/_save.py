@@ -56,6 +56,8 @@ def save(estimator, path, *, X=None, y=None, scores=None, extractor=None, card=N
         estimator of another package.
     ModelFileError
         If it holds something that no file can: a method, a partial function, an open file.
+    OSError
+        If the file cannot be written; what was there is as it was.
 
     See Also
     --------

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from sktraffic._files import replacing
+
 STYLE = """
 :root { --ink: #1d2530; --soft: #5b6675; --line: #dfe4ea; --blue: #0072b2; }
 * { box-sizing: border-box; }
@@ -166,7 +168,9 @@ class HTMLReport:
         Path
         """
         path = Path(os.fspath(path))
-        path.write_text(self.to_html(), encoding="utf-8")
+        page = self.to_html()
+        with replacing(path) as temporary:
+            temporary.write_text(page, encoding="utf-8")
         return path
 
     def _repr_html_(self):

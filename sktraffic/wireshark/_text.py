@@ -4,12 +4,18 @@ import csv
 import importlib.util
 import io
 import re
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from sktraffic._limits import TooLargeError, check_unpacked
+
 __all__ = ["COLUMNS", "read_export"]
+
+# bytes that a spreadsheet may unpack to: a million rows, which is all that one can have, take less
+MOST_SPREADSHEET = 1 << 30
 
 # our name -> names that exports give the column, lower case
 COLUMNS = {
@@ -115,7 +121,12 @@ def _read_spreadsheet(content, path):
             "Or save it as CSV."
         )
     try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            unpacked = sum(member.file_size for member in archive.infolist())
+        check_unpacked(unpacked, len(content), None, MOST_SPREADSHEET, "save it as CSV")
         table = pd.read_excel(io.BytesIO(content), dtype=object, engine="openpyxl")
+    except TooLargeError as error:
+        raise ValueError(f"{path} {error}") from None
     except Exception as error:  # zipfile, openpyxl and pandas raise a dozen types here
         raise ValueError(f"{path} is no readable XLSX file: {error}") from error
     return table.apply(lambda column: column.map(_cell_text)).astype(str)

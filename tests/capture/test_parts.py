@@ -113,8 +113,8 @@ KILLED = """
 import json, sys, time
 from sktraffic.capture import SessionExtractor, _tasks
 real = _tasks.read_capture
-def slow(path, *args):
-    for table in real(path, *args):
+def slow(path, *args, **options):
+    for table in real(path, *args, **options):
         yield table
         if "run 2" in path:
             print("writing", flush=True)

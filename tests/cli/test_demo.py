@@ -72,3 +72,12 @@ def test_demo_does_everything_and_remembers(few, offline, cli, tmp_path, monkeyp
     assert "learning from" not in second.stderr
     assert "learning from" in first.stderr
     assert str(tmp_path / "sktraffic-demo" / "report.html") in second.stdout.replace("\n", "")
+
+
+def test_a_remembered_model_that_cannot_be_used_is_made_anew(tmp_path, capsys):
+    """One that is missing, or damaged, is no model; why is said."""
+    file = tmp_path / "knn.skt"
+    assert _demo._remembered("knn", file) is None
+    file.write_bytes(b"half a model")
+    assert _demo._remembered("knn", file) is None
+    assert "It is trained anew" in capsys.readouterr().err

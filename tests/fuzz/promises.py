@@ -162,7 +162,7 @@ def _count_pcap(data, order):
     if len(data) < 24:
         return 0
     snap = struct.unpack_from(order + "I", data, 16)[0]
-    limit = max(262144, snap if snap < 2**31 else 0)
+    limit = min(max(262144, snap), 16 << 20)
     at, count = 24, 0
     while at + 16 <= len(data):
         length, wire = struct.unpack_from(order + "II", data, at + 8)

@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from imblearn.over_sampling import RandomOverSampler
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
@@ -289,6 +290,9 @@ def test_wrong_pretrained_folders_are_errors(sessions, pretrained, tmp_path):
     weights.write_bytes(good[: len(good) // 2])
     assert "cannot be read" in message()
     weights.unlink()
+    assert "cannot be read" in message()
+    # a pickle is not looked at
+    torch.save(pretrained.module_.lm.state_dict(), tmp_path / "pytorch_model.bin")
     assert "cannot be read" in message()
     pretrained.save_pretrained(tmp_path)
     settings = json.loads(config.read_text())
