@@ -1,4 +1,4 @@
-.PHONY: install demo lint test test-all fuzz mutants test-oldest test-matrix test-processors coverage lock-oldest audit dist docs docs-serve clean
+.PHONY: install demo lint test test-all fuzz mutants bombs deaths test-oldest test-matrix test-processors coverage lock-oldest audit dist docs docs-serve clean
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -41,6 +41,15 @@ COUNT ?= 1000
 CAPTURES ?= sktraffic/datasets/data/lab
 mutants: install
 	$(BIN)/python -m tools.mutants $(CAPTURES) --count $(COUNT)
+
+# small files that would fill memory, disk or days
+bombs: install
+	$(BIN)/python -m tools.bombs
+
+# commands that are killed, and disks that are taken away (partly as root)
+KILLS ?= 100
+deaths: install
+	$(BIN)/python -m tools.deaths --kills $(KILLS)
 
 # the oldest dependencies that the package lets in; PICK narrows the tests
 OLDEST ?= .venv-oldest

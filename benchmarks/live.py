@@ -1,21 +1,29 @@
 """Live traffic: the highest rate that loses nothing, held for minutes; with the memory it takes.
 
     python benchmarks/live.py CAPTURES... [--seconds 600] [--no-messages] [--n-dissections 0]
+    python benchmarks/live.py CAPTURES... --replay 1000000
 
 Needs root (a pair of virtual interfaces). The Ethernet frames of the captures are sent into one
 end again and again, each round with other addresses, by a process of its own; at the other end
 `SessionExtractor.stream` makes sessions of them. The rate is doubled until packets are lost, then
 halved between the last two; the rate that is held is a little lower, and lower still if that loses.
-Lost is what was sent and is no record of the stream's report: packets that the kernel dropped, and
-others, of which there must be none.
+Lost is what was sent and is no record of the stream's report: packets that the kernel dropped,
+which the report counts, and others, of which there must be none.
+
+With --replay so many sessions come through a pipe as fast as they can, about a day of capture
+time, and the resident set is printed at every tenth of them. That needs no root.
 """
 
 import argparse
 import ctypes
+import itertools
 import multiprocessing
+import os
 import resource
 import socket
+import struct
 import subprocess
+import tempfile
 import time
 import warnings
 
@@ -111,10 +119,73 @@ def trial(paths, rate, seconds, options, show=False):
                 shown = time.monotonic()
                 print(f"  {given:,} packets in sessions; {memory()[0]:.0f} MiB", flush=True)
         sender.join()
-        lost, dropped = sent.value - stream.report["records"], stream.dropped
+        lost, dropped = sent.value - stream.report["records"], stream.report["dropped"]
     if lost != dropped:
         print(f"  {lost} packets lost, of which the kernel dropped {dropped}")
     return sent.value / seconds, lost, sessions
+
+
+def replay(paths, path, step):
+    """Write the captures' frames into a pipe again and again, each round with other addresses.
+
+    Parameters
+    ----------
+    paths : list of str
+    path : str
+        The pipe.
+    step : float
+        Seconds of capture time between the beginnings of two rounds.
+    """
+    data, starts, lengths = frames_of(paths)
+    # one record behind the other: 16 bytes of header, then the frame
+    record_at = np.concatenate([[0], np.cumsum(lengths + 16)])
+    out = np.zeros(record_at[-1], np.uint8)
+    inside = np.arange(len(out)) - np.repeat(record_at[:-1], lengths + 16)
+    frame = inside >= 16
+    out[frame] = data[(np.repeat(starts, lengths + 16) + inside - 16)[frame]]
+    heads = np.zeros((len(starts), 4), "<u4")
+    heads[:, 2] = heads[:, 3] = lengths
+    places = record_at[:-1, None] + 16 + np.array([26, 27, 30, 31])
+    first = out[places]
+    offset = np.arange(len(starts)) * step / len(starts)
+    with open(path, "wb", buffering=0) as file:
+        file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 1 << 18, 1))
+        for turn in itertools.count():
+            time_of = 1_700_000_000 + turn * step + offset
+            heads[:, 0], heads[:, 1] = time_of, (time_of % 1) * 1e6
+            out[record_at[:-1, None] + np.arange(16)] = heads.view(np.uint8).reshape(-1, 16)
+            out[places] = first + np.array([turn >> 8 & 255, turn & 255] * 2, np.uint8)
+            file.write(out)
+
+
+def replayed(paths, n_sessions, options):
+    """Read sessions from a pipe, and print the resident set at every tenth of them."""
+    rounds = -(-n_sessions // len(SessionExtractor(n_dissections=0).transform(paths)))
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "pipe.pcap")
+        os.mkfifo(path)
+        context = multiprocessing.get_context("spawn")
+        writer = context.Process(target=replay, args=(paths, path, 86_400 / rounds))
+        writer.start()
+        given, shown, held = 0, 0, []
+        began = time.monotonic()
+        with SessionExtractor(**options).stream(path) as stream:
+            for table in stream:
+                given += len(table)
+                if given >= shown + n_sessions // 10:
+                    shown = given // (n_sessions // 10) * (n_sessions // 10)
+                    held.append(memory()[0])
+                    print(f"{given:,} sessions: {held[-1]:.0f} MiB", flush=True)
+                if given >= n_sessions:
+                    stream.stop()
+        writer.terminate()
+        writer.join()
+    report, seconds = stream.report, time.monotonic() - began
+    print(
+        f"{given:,} sessions of {report['records']:,} packets ({report['session_packets']:,} in "
+        f"sessions) in {seconds:.0f} s; {held[0]:.0f} MiB at the first tenth, {held[-1]:.0f} at "
+        f"the last, at most {memory()[1]:.0f}"
+    )
 
 
 def main():
@@ -125,9 +196,13 @@ def main():
     parser.add_argument("--rate", type=int, help="packets a second, in place of a search")
     parser.add_argument("--no-messages", action="store_true")
     parser.add_argument("--n-dissections", type=int, default=0)
+    parser.add_argument("--replay", type=int, help="sessions that come through a pipe")
     chosen = parser.parse_args()
     options = {"messages": not chosen.no_messages, "n_dissections": chosen.n_dissections}
     warnings.simplefilter("ignore")
+    if chosen.replay:
+        replayed(chosen.captures, chosen.replay, options)
+        return
     for command in (
         f"ip link add {NEAR} mtu 65535 type veth peer name {FAR} mtu 65535",
         f"ip link set {NEAR} addrgenmode none up",
@@ -155,7 +230,11 @@ def search(chosen, options):
     rate = 20_000
     while bad is None or bad > 1.15 * good:
         reached, lost, _ = trial(chosen.captures, rate, chosen.trial_seconds, options)
-        print(f"{rate:,} packets a second: {reached:,.0f} sent, {lost} lost", flush=True)
+        print(
+            f"{rate:,} packets a second: {reached:,.0f} sent, {lost:,} lost, all counted by the "
+            "kernel unless said otherwise",
+            flush=True,
+        )
         if lost or reached < 0.9 * rate:
             bad = rate
         else:
