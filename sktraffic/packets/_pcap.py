@@ -16,6 +16,9 @@ MAGIC = {  # magic number -> (nanoseconds per unit of the fraction, bytes of a r
     0xA1B2CD34: (1000, 24),  # Kuznetzov's variant
 }
 FILE_HEADER = 24
+# so many records of nothing but zeros in a row are no records: a file that was never written to
+# its end, or a bomb
+ZEROS = 1 << 16
 # the upper bits of the link type say how long the frame check sequences are
 LINK_TYPE = 0x03FFFFFF
 
@@ -46,13 +49,19 @@ def read_pcap(window, facts):
             "the magic number says microseconds, but fractions of a second go beyond a million: "
             "they are read as nanoseconds"
         )
+    empty = 0  # records of zeros at the end of what was read so far
     while len(window) - position > 0:
         chain = _chain(window.data, position, order, header_size, limit)
         starts, position, claimed = record_starts(window.data, position, window.end, chain)
-        if len(starts):
-            yield _block(window.data, starts, order, unit, header_size, link_type)
         if claimed is not None:
             facts.damage = f"a record claims {claimed} captured bytes"
+        if len(starts):
+            n_kept, empty = _before_zeros(window.data, starts, position, header_size, empty)
+            if n_kept < len(starts):
+                starts, position = starts[:n_kept], int(starts[n_kept])
+                facts.damage = f"{ZEROS:,} records of zeros in a row: the rest is not read"
+        if len(starts):
+            yield _block(window.data, starts, order, unit, header_size, link_type)
         if facts.damage or window.ended:
             break
         need = header_size
@@ -67,6 +76,23 @@ def _chain(data, position, order, header_size, limit):
     mark_at = 3 if order == "<" else 0
     mark = int(data[position + mark_at])
     return Chain(header_size, 8, header_size, 0, limit, 1, order, mark, mark_at, (8, 12))
+
+
+def _before_zeros(data, starts, end, header_size, empty):
+    """Count the records to keep, and those of zeros at their end; `empty` of these came before."""
+    bare = np.flatnonzero(np.diff(starts, append=end) == header_size)  # records of no bytes
+    if not len(bare):
+        return len(starts), 0
+    filled = np.ones(len(starts), dtype=bool)
+    headers = numbers(data, f"V{header_size}")[starts[bare]].view(np.uint8)
+    filled[bare] = headers.reshape(len(bare), header_size).any(axis=1)
+    # the records of zeros in front of each other record, and behind the last one
+    ends = np.concatenate([[-1 - empty], np.flatnonzero(filled), [len(starts)]])
+    runs = np.diff(ends) - 1
+    long = np.flatnonzero(runs > ZEROS)
+    if len(long):
+        return int(ends[long[0]]) + 1 + ZEROS, ZEROS
+    return len(starts), int(runs[-1])
 
 
 def _block(data, starts, order, unit, header_size, link_type):

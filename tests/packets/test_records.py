@@ -55,6 +55,19 @@ def test_classic_times_in_both_byte_orders(craft, order, magic, unit):
     assert (facts.damage, facts.unread_bytes, facts.format) == ("", 0, "pcap")
 
 
+@pytest.mark.parametrize("block", [1 << 12, 1 << 22])
+def test_a_stretch_of_zeros_is_not_read_as_records_for_ever(craft, monkeypatch, block):
+    """A file that was never written to its end; wherever blocks are cut, the same records."""
+    monkeypatch.setattr(_records, "CHUNK", block)
+    head = craft.pcap([(5, 7, b"abc"), (5, 8, b"")])
+    few = io.BytesIO(head + bytes(16 * 65_536) + craft.pcap([(6, 0, b"d")])[24:])
+    *_, facts = walk(few)
+    assert (facts.records, facts.damage) == (65_539, "")
+    *_, facts = walk(io.BytesIO(head + bytes(16 * 65_537)))
+    assert (facts.records, facts.unread_bytes) == (65_538, 16)
+    assert facts.damage == "65,536 records of zeros in a row: the rest is not read"
+
+
 @pytest.mark.parametrize("magic", [0xA1B2CD34, 0xA1B2C3D4])
 def test_long_record_headers(craft, magic):
     """Kuznetzov's 24 bytes are read under their own magic number and under the standard one."""
