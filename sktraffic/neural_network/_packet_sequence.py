@@ -40,7 +40,8 @@ class PacketSequenceClassifier(BaseTorchClassifier):
         Numbers beside the sequence, of a session table: "extended" is
         :class:`~sktraffic.feature_extraction.SessionFeatures` of that name, without messages
         where the table has none; a transformer of session tables is cloned and fitted; None
-        leaves the sequence alone. They are compressed by sign(x) log(1 + |x|) and standardised.
+        leaves the sequence alone. They are compressed by ``sign(x) log(1 + |x|)`` and
+        standardised.
     size_embedding : int, default=32
         Width of a learned vector for each signed size to 1500 bytes, beside its logarithm; 0 is
         the logarithm alone.

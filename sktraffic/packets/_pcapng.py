@@ -34,16 +34,28 @@ class _Interface(NamedTuple):
 def read_pcapng(window, facts):
     """Yield the records of a pcapng file, whose first bytes are in the window."""
     section = _Section(facts)
-    position = 0
+    position, stretches = 0, []
     while len(window) - position > 0:
         position, need, block = section.walk(window.data, position, window.end)
         if block is not None:
-            yield block
+            stretches.append(block)
         if facts.damage or (window.ended and not section.pending):
             break
         if not section.pending:
-            position = window.advance(position, need)
+            yield from _joined(stretches)
+            position, stretches = window.advance(position, need), []
+    yield from _joined(stretches)
     window.close(position, facts)
+
+
+def _joined(stretches):
+    """Yield the records of a window as one block: where sections are short, it has many."""
+    if len(stretches) < 2:
+        yield from stretches
+        return
+    names = ("time", "captured", "wire", "link_type", "at")
+    columns = [np.concatenate([getattr(part, name) for part in stretches]) for name in names]
+    yield RecordBlock(*columns, stretches[0].data)
 
 
 class _Section:
