@@ -216,7 +216,7 @@ def claimed_array(path):
 
 
 def spreadsheet(path):
-    """Write a spreadsheet whose strings unpack to 4 GB."""
+    """Write a spreadsheet whose sheet unpacks to 4 GB."""
     import openpyxl
 
     book = openpyxl.Workbook()
@@ -228,13 +228,11 @@ def spreadsheet(path):
         zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as new,
     ):
         for name in old.namelist():
-            if name == "xl/sharedStrings.xml":
+            if name == "xl/worksheets/sheet1.xml":
                 with new.open(name, "w", force_zip64=True) as member:
-                    member.write(b'<sst xmlns="http://schemas.openxmlformats.org/spreadsheetml/')
-                    member.write(b'2006/main">')
+                    member.write(old.read(name))
                     for _ in range(2**32 // PIECE):
-                        member.write((b"<si><t>" + b"x" * 50 + b"</t></si>") * (PIECE // 66))
-                    member.write(b"</sst>")
+                        member.write(b" " * PIECE)
             else:
                 new.writestr(name, old.read(name))
 
