@@ -53,6 +53,7 @@ class Clock:
         self._doubtful = False  # whether it was far from both its neighbours
         self._apart = False  # whether packets without a time stamp came behind it
         self._latest = NO_TIME  # the latest time
+        self._behind = False  # whether the last packet was far behind it
         self.lags = False
         self.odd = self.steps_back = 0
         self.first_odd = self.first_step = None
@@ -116,11 +117,15 @@ class Clock:
         self.lags = bool(far.any())
         if self.lags:
             before = np.append(self._stamp if self._stamp is not None else time[0], time[:-1])
-            steps = np.flatnonzero(before - time >= self._jump)
+            fall = before - time
+            # where time stamps get far behind by small steps, it is the latest time they fell from
+            slow = far & ~np.append(self._behind, far[:-1]) & (fall < self._jump)
+            fall[slow] = (clock - time)[slow]
+            steps = np.flatnonzero(fall >= self._jump)
             self.steps_back += len(steps)
             if len(steps) and self.first_step is None:
-                back = before[steps[0]] - time[steps[0]]
-                self.first_step = (int(record[steps[0]]), back / 1e9)
+                self.first_step = (int(record[steps[0]]), fall[steps[0]] / 1e9)
+        self._behind = bool(far[-1])
         self._stamp, self._latest = int(time[-1]), clock[-1]
         return np.where(far, time, clock) if self.lags else clock
 

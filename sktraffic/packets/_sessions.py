@@ -199,9 +199,9 @@ class SessionTracker:
         client = runs.clients(self._idle, self._active)
         ended = runs.ended()
         runs.remember()
-        if len(table):
-            ended = np.concatenate([ended, self._sweep(runs.ms)])
         order, unknown = runs.order, time == NO_TIME
+        if not unknown.all():  # what stands in for an unknown time tells nobody how late it is
+            ended = np.concatenate([ended, self._sweep(runs.ms[~unknown[order]])])
         time = _scatter(runs.ns, order)
         time[unknown] = NO_TIME
         return PacketSessions(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sktraffic.packets import NO_TIME, PacketTable, SessionTracker
+from sktraffic.packets import NO_TIME, Clock, PacketTable, SessionTracker
 from sktraffic.packets import _keys as keys
 
 SYN, SYN_ACK, FIN, RST, ACK = 2, 18, 17, 4, 16
@@ -206,6 +206,17 @@ def test_one_wrong_time_stamp_stops_nobodys_clock(off):
         else:  # nothing comes behind it that could say so
             assert tracker.clock.odd == 0
             assert tracker.clock.waits((time * 1e9).astype(np.int64))
+
+
+def test_time_stamps_that_fall_far_by_small_steps_are_a_step_back():
+    """No step is far, but together they are: it is told once, with how far it went."""
+    seconds = np.array([0, 50, 100, 55, 52, 20, 19, 30])  # 45, then 32 s: 80 behind the latest
+    for pieces in (1, 4):
+        clock = Clock(jump=60)
+        rows = np.array_split(np.arange(8), pieces)
+        times = np.concatenate([clock.read(seconds[r] * 10**9, r) for r in rows])
+        assert (times / 1e9).tolist() == [0, 50, 100, 100, 100, 20, 19, 30]
+        assert (clock.steps_back, clock.first_step) == (1, (5, 80.0))
 
 
 def test_captures_put_one_behind_the_other():
