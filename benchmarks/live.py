@@ -177,8 +177,7 @@ def replayed(paths, n_sessions, options):
                     held.append(memory()[0])
                     print(f"{given:,} sessions: {held[-1]:.0f} MiB", flush=True)
                 if given >= n_sessions:
-                    stream.stop()
-        writer.terminate()
+                    writer.terminate()  # its end of the pipe closes, and the stream ends
         writer.join()
     report, seconds = stream.report, time.monotonic() - began
     print(
