@@ -101,12 +101,12 @@ def _shared_generator(device):
 
 
 def _dropout(random, func, args, kwargs):
-    """Dropout in the fast form of the CPU where that is possible."""
+    """Dropout with a generator, on the CPU in its fast form, where that is possible."""
     x, p, training, inplace = _bound(args, kwargs, ("input", "p", "training", "inplace"))
     p, training = 0.5 if p is None else p, training is None or training
     if not training or p == 0:
         return func(*args, **kwargs)
-    if x.device.type != "cpu" or inplace or p == 1:
+    if inplace or p == 1:
         return _swapped(random, func, args, kwargs)
     return bit_dropout(x, p, generator=random.generator(x.device))
 

@@ -13,7 +13,7 @@ def bit_dropout(x, p, training=True, generator=None):
     A fresh Bernoulli draw a unit costs a CPU more than the layer before it (measured for 4096 x
     512 units: 50 ms, the layer 23 ms). One 64-bit draw holds four units' 16 bits instead. The
     probability is therefore rounded to a multiple of 2^-16, and the kept units are scaled by
-    that rounded one, so that the mean is exact. Other devices use torch's own.
+    that rounded one, so that the mean is exact. Other devices use torch's own draws.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def bit_dropout(x, p, training=True, generator=None):
     training : bool, default=True
         If false, x is returned.
     generator : torch.Generator, default=None
-        Where the draws on the CPU come from; torch's global one without it.
+        On the device of x, where the draws come from; torch's global one without it.
 
     Returns
     -------
@@ -41,7 +41,10 @@ def bit_dropout(x, p, training=True, generator=None):
     if not training or p == 0:
         return x
     if x.device.type != "cpu":
-        return F.dropout(x, p)
+        if generator is None:
+            return F.dropout(x, p)
+        kept = torch.empty_like(x).bernoulli_(1 - p, generator=generator)
+        return x * kept.div_(1 - p)
     dropped = min(max(1, round(p * _STEPS)), _STEPS - 1)
     draws = torch.empty(-(-x.numel() // 4), dtype=torch.int64)
     draws.random_(-(2**63), None, generator=generator)

@@ -1,7 +1,10 @@
 """What all share holds in each, not in the perceptron alone: parameters, state, pickles, errors."""
 
+import os
 import pickle
 import pickletools
+import subprocess
+import sys
 from itertools import combinations
 
 import numpy as np
@@ -204,3 +207,60 @@ def test_monitor_without_a_validation_part_has_no_effect(clf, rows):
     X, y = rows
     watched = clone(clf).set_params(monitor="f1_macro").fit(X, y, X_valid=X, y_valid=y)
     assert "f1_macro" in watched.history_
+
+
+# ----------------------------------------------------------------- on a GPU
+
+gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")
+ELSEWHERE = """
+import pickle, sys
+import numpy as np
+fitted, rows = pickle.load(open(sys.argv[1], "rb"))
+answers = getattr(fitted, "predict_proba", getattr(fitted, "transform", None))(rows)
+np.save(sys.argv[2], answers)
+"""
+
+
+@gpu
+@each
+def test_a_fit_on_a_gpu_answers_alike_on_a_machine_without(estimator, tmp_path):
+    """Its pickle is read in a process that sees no CUDA; products are rounded otherwise there."""
+    fitted = clone(estimator).set_params(device="cuda").fit(X, Y)
+    assert all(net.device.type == "cuda" for net in nets(fitted))
+    (tmp_path / "model.pkl").write_bytes(pickle.dumps((fitted, X)))
+    subprocess.run(
+        [sys.executable, "-c", ELSEWHERE, tmp_path / "model.pkl", tmp_path / "answers.npy"],
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
+        check=True,
+    )
+    np.testing.assert_allclose(np.load(tmp_path / "answers.npy"), answers(fitted), atol=1e-2)
+
+
+@gpu
+@each
+def test_a_gpu_learns_what_the_cpu_learns(estimator):
+    """Without dropout the order, the first weights and the steps are those of the CPU."""
+    names = [name for name in estimator.get_params() if name.endswith("dropout")]
+    estimator = clone(estimator).set_params(**dict.fromkeys(names, 0.0))
+    here, there = (clone(estimator).set_params(device=d).fit(X, Y) for d in ("cpu", "cuda"))
+    np.testing.assert_allclose(answers(there), answers(here), atol=0.05)
+
+
+@gpu
+@each
+def test_a_fit_on_a_gpu_repeats_and_leaves_the_global_generator(estimator):
+    """Dropout on the card is drawn from the fit's own generators."""
+    estimator = clone(estimator).set_params(device="cuda")
+    before = torch.cuda.get_rng_state()
+    first = answers(estimator.fit(X, Y))
+    assert torch.equal(torch.cuda.get_rng_state(), before)
+    np.testing.assert_allclose(answers(clone(estimator).fit(X, Y)), first, atol=1e-3)
+
+
+@gpu
+@every
+def test_bfloat16_on_a_gpu(clf):
+    """Half of the bits on the card, float32 outside."""
+    fitted = clone(clf).set_params(device="cuda", precision="bfloat16").fit(X, Y)
+    assert answers(fitted).dtype == np.float32
+    np.testing.assert_allclose(answers(fitted).sum(axis=1), 1, atol=1e-3)
