@@ -78,7 +78,7 @@ def progress(rows):
 def leaky_rows(data, seed, full, rare):
     """Over-sample everything, then split: how a sparse class's recall is made to look good."""
     X = preparation().fit_transform(data.X)
-    X, y = GuardedADASYN(random_state=seed).fit_resample(X, data.y)
+    X, y = GuardedADASYN(level="majority", random_state=seed).fit_resample(X, data.y)
     X, X_test, y, y_test = train_test_split(X, y, test_size=0.3, stratify=y, random_state=seed)
     rows = []
     for name in ("MLP", "random forest"):
@@ -94,7 +94,7 @@ def table_6(data, seed=0):
     """Sessions a class of the honest training side, before and after each over-sampler."""
     train, _ = splits(data, seed)["honest"]
     X, y = preparation().fit_transform(data.X.iloc[train]), data.y[train]
-    adasyn = GuardedADASYN(random_state=seed)
+    adasyn = GuardedADASYN(level="majority", random_state=seed)
     adasyn.fit_resample(X, y)
     table = pd.DataFrame(adasyn.report_).set_index("class")[["before", "after", "method", "k"]]
     table = table.rename(columns={"after": "ADASYN"})
@@ -132,7 +132,7 @@ def over_sampler_table(data, seeds, full):
         neighbours = max(1, min(5, int(smallest * 0.8) - 1))
         samplers = {
             "SMOTE": SMOTE(k_neighbors=neighbours),
-            "ADASYN": GuardedADASYN(),
+            "ADASYN": GuardedADASYN(level="majority"),
         }
         for name, sampler in samplers.items():
             model = rungs(seed, full)["MLP"].set_params(resampler=sampler)

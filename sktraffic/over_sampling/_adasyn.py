@@ -28,7 +28,8 @@ __all__ = ["GuardedADASYN"]
 class GuardedADASYN(Linked, BaseOverSampler):
     """Adaptive synthetic over-sampling that always returns, with a report of what it did.
 
-    Every class gets ADASYN [1]_ where ADASYN is defined, and exactly the samples that
+    Sparse classes are raised to the size of the median class. Every one gets ADASYN [1]_ where
+    ADASYN is defined, and, with ``level="majority"``, exactly the samples that
     :class:`imblearn.over_sampling.ADASYN` would make. Where that raises, this class alone falls
     back: first to a smaller neighbourhood, then to SMOTE [2]_, and for a single sample to copies
     with jitter. Over-sampling of sparse traffic with ADASYN is section 3.2 of [3]_.
@@ -52,6 +53,12 @@ class GuardedADASYN(Linked, BaseOverSampler):
         Deviation of the noise on copies of a single sample, in units of each column's standard
         deviation over all samples. The copies stay inside the column's range.
 
+    level : {"median", "majority"}, default="median"
+        Size that classes are raised to, of those that `sampling_strategy` names: that of the median
+        class, or, as in imbalanced-learn and [3]_, that of the largest. ADASYN puts its samples
+        where classes meet; where a class is not sparse, they push its neighbours out. Numbers that
+        `sampling_strategy` gives itself, as a dict, a callable or a ratio, stand.
+
     Attributes
     ----------
     sampling_strategy_ : dict
@@ -59,8 +66,8 @@ class GuardedADASYN(Linked, BaseOverSampler):
     report_ : dict of str to ndarray of shape (n_classes,)
         What was done for each class, for ``pd.DataFrame(report_)``: `class`, `before` and `after`
         (samples), `asked` and `made` (new samples), `method` ("ADASYN", "SMOTE", "jitter" or
-        "none"), `k` (neighbours used, 0 for none) and `reason` (why it is not plain ADASYN; empty
-        when it is).
+        "none"), `k` (neighbours used, 0 for none) and `reason` (why it is not plain ADASYN, or
+        fewer than asked; empty when it is neither).
     nn_ : estimator object
         The validated neighbour search.
     categorical_features_, integer_features_ : ndarray of int
@@ -99,7 +106,7 @@ class GuardedADASYN(Linked, BaseOverSampler):
     >>> rng = np.random.default_rng(0)
     >>> X = np.vstack([rng.normal(0, 1, (40, 2)), rng.normal(1, 1, (8, 2)), [[30.0, 30.0]]])
     >>> y = np.array(["chat"] * 40 + ["voip"] * 8 + ["mail"])
-    >>> sampler = GuardedADASYN(random_state=0)
+    >>> sampler = GuardedADASYN(level="majority", random_state=0)
     >>> X_new, y_new = sampler.fit_resample(X, y)
     >>> import pandas as pd
     >>> report = pd.DataFrame(sampler.report_)
@@ -119,6 +126,7 @@ class GuardedADASYN(Linked, BaseOverSampler):
         "categorical_features": [StrOptions({"auto"}), "array-like", None],
         "integer_features": [StrOptions({"auto"}), "array-like", None],
         "jitter": [Interval(Real, 0, None, closed="left")],
+        "level": [StrOptions({"median", "majority"})],
     }
 
     def __init__(
@@ -130,6 +138,7 @@ class GuardedADASYN(Linked, BaseOverSampler):
         categorical_features="auto",
         integer_features="auto",
         jitter=0.05,
+        level="median",
     ):
         super().__init__(sampling_strategy=sampling_strategy)
         self.random_state = random_state
@@ -137,6 +146,7 @@ class GuardedADASYN(Linked, BaseOverSampler):
         self.categorical_features = categorical_features
         self.integer_features = integer_features
         self.jitter = jitter
+        self.level = level
 
     def _check_X_y(self, X, y, accept_sparse=None):
         y, binarize_y = check_target_type(y, indicate_one_vs_all=True)
@@ -160,7 +170,7 @@ class GuardedADASYN(Linked, BaseOverSampler):
         self.nn_ = check_neighbors_object("n_neighbors", self.n_neighbors, additional_neighbor=1)
         rng = check_random_state(self.random_state)
         table = _Table(X, self.categorical_features_, self.integer_features_)
-        wanted = {label: n for label, n in self.sampling_strategy_.items() if n}
+        wanted = self._wanted(y)
         if table.codes is None:
             self.nn_.fit(table.values)  # one space for all classes
         plans = {label: self._plan(table, y, label, n) for label, n in wanted.items()}
@@ -168,9 +178,18 @@ class GuardedADASYN(Linked, BaseOverSampler):
         # plain ADASYN first: what falls back must not shift the others' random numbers
         for label in sorted(wanted, key=lambda label: plans[label]["method"] != "ADASYN"):
             new[label] = self._make(table, wanted[label], plans[label], rng)
-        self.report_ = _report(y, self.sampling_strategy_, plans, new)
+        self.report_ = _report(y, self.sampling_strategy_, wanted, plans, new)
         labels = [np.full(new[label].shape[0], label, dtype=y.dtype) for label in wanted]
         return table.stack([new[label] for label in wanted]), np.concatenate([y, *labels])
+
+    def _wanted(self, y):
+        """Return the new samples of each class: those asked for, as far as the level."""
+        asked = {label: n for label, n in self.sampling_strategy_.items() if n}
+        if not isinstance(self.sampling_strategy, str) or self.level == "majority":
+            return asked
+        labels, counts = np.unique(y, return_counts=True)
+        room = dict(zip(labels.tolist(), int(np.median(counts)) - counts, strict=True))
+        return {label: min(n, int(room[label])) for label, n in asked.items() if room[label] > 0}
 
     def _plan(self, table, y, label, n_new):
         """Decide method, neighbourhood and, for ADASYN, the counts; draws nothing at random."""
@@ -273,17 +292,21 @@ def _rounded(values, columns):
     return values
 
 
-def _report(y, asked, plans, new):
+def _report(y, asked, bounded, plans, new):
     labels, before = np.unique(y, return_counts=True)
     rows = []
     for label, count in zip(labels.tolist(), before.tolist(), strict=True):
         plan = plans.get(label, {"method": "none", "k": 0, "reason": ""})
         made = new[label].shape[0] if label in new else 0
+        n_asked = int(asked.get(label, 0))
+        if n_asked > bounded.get(label, 0):
+            limit = f"level='median' allows {bounded.get(label, 0)} of {n_asked} new samples"
+            plan = plan | {"reason": "; ".join(filter(None, [limit, plan["reason"]]))}
         rows.append(
             {
                 "class": label,
                 "before": count,
-                "asked": int(asked.get(label, 0)),
+                "asked": n_asked,
                 "method": plan["method"],
                 "k": plan["k"],
                 "made": made,

@@ -1,5 +1,7 @@
 """GuardedADASYN: imblearn's ADASYN where it works, a valid answer where it raises."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -18,6 +20,9 @@ from sklearn.neighbors import NearestNeighbors
 from sktraffic.over_sampling import GuardedADASYN
 from sktraffic.over_sampling._synthesis import jitter_row, majority_codes
 
+#: All classes as large as the largest, as imblearn's.
+levelled = partial(GuardedADASYN, level="majority")
+
 
 def overlapping(n=300, seed=0, classes=3):
     weights = [0.7, 0.2, 0.1][:classes]
@@ -32,11 +37,23 @@ def report(sampler):
 
 # imblearn hands pytest a generator, which pytest 9 warns of: the same checks as a list
 CHECKS = parametrize_with_checks(
-    [GuardedADASYN(random_state=0), GuardedADASYN(random_state=0, categorical_features=None)]
+    [
+        GuardedADASYN(random_state=0),
+        levelled(random_state=0),
+        levelled(random_state=0, categorical_features=None),
+    ]
 )
 
 
-@pytest.mark.parametrize(CHECKS.args[0], list(CHECKS.args[1]), ids=CHECKS.kwargs["ids"])
+# one of them is of samplers that make all classes as large as the largest
+CHECKED = [
+    (estimator, check)
+    for estimator, check in CHECKS.args[1]
+    if estimator.level == "majority" or check.func.__name__ != "check_samplers_fit_resample"
+]
+
+
+@pytest.mark.parametrize(CHECKS.args[0], CHECKED, ids=CHECKS.kwargs["ids"])
 def test_imblearn_checks(estimator, check):
     """The checks of imblearn, none of them expected to fail."""
     check(estimator)
@@ -47,7 +64,7 @@ def test_imblearn_checks(estimator, check):
 def test_same_as_imblearn(make, k):
     """Imblearn's samples where imblearn does not raise, to the rounding of a double."""
     X, y = overlapping()
-    got, got_y = GuardedADASYN(random_state=3, n_neighbors=k).fit_resample(make(X), y)
+    got, got_y = levelled(random_state=3, n_neighbors=k).fit_resample(make(X), y)
     want, want_y = ADASYN(random_state=3, n_neighbors=k).fit_resample(make(X), y)
     assert type(got) is type(want)
     assert_array_equal(got_y, want_y)
@@ -67,7 +84,7 @@ def test_never_aborts_and_agrees(seed, sizes, distance, k):
     rng = np.random.default_rng(seed)
     X = np.vstack([rng.normal(i * distance, 1, (n, 3)) for i, n in enumerate(sizes)])
     y = np.repeat(np.arange(len(sizes)), sizes)
-    sampler = GuardedADASYN(random_state=1, n_neighbors=k)
+    sampler = levelled(random_state=1, n_neighbors=k)
     got, got_y = sampler.fit_resample(X, y)
     assert_array_equal(got[: len(X)], X)
     assert np.isfinite(got).all()
@@ -99,7 +116,7 @@ def test_fallbacks(case):
     y = np.repeat(["big", "sparse"], [n_big, n_sparse])
     with pytest.raises((ValueError, RuntimeError)):
         ADASYN(random_state=0).fit_resample(X, y)
-    sampler = GuardedADASYN(random_state=0)
+    sampler = levelled(random_state=0)
     got, got_y = sampler.fit_resample(X, y)
     row = report(sampler).loc["sparse"]
     assert (row["method"], row["k"]) == (method, k)
@@ -110,12 +127,36 @@ def test_fallbacks(case):
     assert (new >= X.min(axis=0)).all() and (new <= X.max(axis=0)).all()
 
 
+def test_sparse_classes_are_raised_to_the_median_class():
+    """Those above it stay; the report says what was left out; all of them with "majority"."""
+    X = np.random.default_rng(0).normal(size=(175, 2))
+    y = np.repeat(["a", "b", "c", "d", "e"], [100, 40, 20, 11, 4])
+    sampler = GuardedADASYN(random_state=0)
+    _, got = sampler.fit_resample(X, y)
+    told = report(sampler)
+    np.testing.assert_allclose(told["after"], [100, 40, 20, 20, 20], atol=3)  # ADASYN rounds
+    assert told["after"].to_dict() == pd.Series(got).value_counts().to_dict()
+    assert told["asked"].tolist() == [0, 60, 80, 89, 96] and told.loc["b", "made"] == 0
+    assert told.loc["e", "reason"].startswith("level='median' allows 16 of 96 new samples")
+    _, got = levelled(random_state=0).fit_resample(X, y)
+    np.testing.assert_allclose(np.unique(got, return_counts=True)[1], 100, atol=10)
+
+
+def test_numbers_that_are_named_stand():
+    """A dict is not cut down to the median."""
+    X, y = overlapping()
+    strategy = {2: int(np.sum(y == 2)) * 20}
+    sampler = GuardedADASYN(sampling_strategy=strategy, random_state=0)
+    _, got = sampler.fit_resample(X, y)
+    assert np.sum(got == 2) == pytest.approx(strategy[2], rel=0.05)
+
+
 def test_smote_fallback_is_smote():
     """A class without foreign neighbours gets exactly imblearn's SMOTE samples."""
     rng = np.random.default_rng(0)
     X = np.vstack([rng.normal(0, 1, (40, 3)), rng.normal(90, 1, (12, 3))])
     y = np.repeat([0, 1], [40, 12])
-    got, _ = GuardedADASYN(random_state=7).fit_resample(X, y)
+    got, _ = levelled(random_state=7).fit_resample(X, y)
     want, _ = SMOTE(random_state=7).fit_resample(X, y)
     assert_array_equal(got, want)
 
@@ -125,7 +166,7 @@ def test_fallback_leaves_the_other_classes_alone():
     X, y = overlapping()
     X = np.vstack([X, np.full((3, X.shape[1]), 80.0) + np.arange(3)[:, None]])
     y = np.concatenate([y, [-1, -1, -1]])  # sorts before the others
-    sampler = GuardedADASYN(random_state=2)
+    sampler = levelled(random_state=2)
     got, got_y = sampler.fit_resample(X, y)
     strategy = {label: int((y == 0).sum()) for label in (1, 2)}
     want, want_y = ADASYN(sampling_strategy=strategy, random_state=2).fit_resample(X, y)
@@ -140,7 +181,7 @@ def test_integer_columns_are_rounded():
     X = pd.DataFrame(X[:, :3], columns=["a", "b", "c"]).assign(
         packets=np.random.default_rng(0).integers(1, 40, len(X))
     )
-    got, _ = GuardedADASYN(random_state=0).fit_resample(X, y)
+    got, _ = levelled(random_state=0).fit_resample(X, y)
     want, _ = ADASYN(random_state=0).fit_resample(X.astype(float), y)
     assert got.dtypes.tolist() == X.dtypes.tolist()
     assert_array_equal(got["packets"], np.rint(want["packets"]))
@@ -151,12 +192,10 @@ def test_integer_features_by_position():
     """A float array can be told which of its columns count."""
     X, y = overlapping()
     X[:, 2] = np.rint(X[:, 2] * 5)
-    got, _ = GuardedADASYN(random_state=0, integer_features=[2]).fit_resample(X, y)
+    got, _ = levelled(random_state=0, integer_features=[2]).fit_resample(X, y)
     assert_array_equal(got[:, 2], np.rint(got[:, 2]))
     assert (got[:, 1] != np.rint(got[:, 1])).any()
-    csr, _ = GuardedADASYN(random_state=0, integer_features=[2]).fit_resample(
-        sparse.csr_array(X), y
-    )
+    csr, _ = levelled(random_state=0, integer_features=[2]).fit_resample(sparse.csr_array(X), y)
     assert_allclose(csr.toarray(), got)
 
 
@@ -175,7 +214,7 @@ def test_categories_stay_valid(method):
             "packets": rng.integers(1, 9, n),
         }
     )
-    sampler = GuardedADASYN(random_state=0)
+    sampler = levelled(random_state=0)
     got, got_y = sampler.fit_resample(X, y)
     assert report(sampler).loc["rare", "method"] == method
     assert_array_equal(sampler.categorical_features_, [1, 2])
@@ -218,8 +257,8 @@ def test_arrow_columns_of_every_kind():
     arrow = pd.DataFrame(
         {name: pd.array(X[name].tolist(), dtype=pd.ArrowDtype(t)) for name, t in ARROW.items()}
     )
-    want, want_y = GuardedADASYN(random_state=0).fit_resample(X.astype({"text": object}), y)
-    got, got_y = GuardedADASYN(random_state=0).fit_resample(arrow, y)
+    want, want_y = levelled(random_state=0).fit_resample(X.astype({"text": object}), y)
+    got, got_y = levelled(random_state=0).fit_resample(arrow, y)
     assert len(got) > len(X)
     assert got.dtypes.tolist() == arrow.dtypes.tolist()
     assert_array_equal(got_y, want_y)
@@ -234,7 +273,7 @@ def test_a_gap_in_an_arrow_column_is_named(column):
     values = [None, *X[column].tolist()[1:]]
     X[column] = pd.array(values, dtype=pd.ArrowDtype(ARROW[column]))
     with pytest.raises(ValueError, match="contains NaN"):
-        GuardedADASYN(random_state=0).fit_resample(X, y)
+        levelled(random_state=0).fit_resample(X, y)
 
 
 def test_majority_vote_like_smotenc():
@@ -244,7 +283,7 @@ def test_majority_vote_like_smotenc():
     X[40:, 0] += 70  # six rare samples, far away: SMOTE's rule
     X[40:, 1] = 1
     y = np.repeat([0, 1], [40, 6])
-    got, got_y = GuardedADASYN(random_state=0, categorical_features=[1]).fit_resample(X, y)
+    got, got_y = levelled(random_state=0, categorical_features=[1]).fit_resample(X, y)
     want, want_y = SMOTENC([1], random_state=0).fit_resample(X, y)
     assert_array_equal(got_y, want_y)
     assert_array_equal(got[:, 1], want[:, 1])
@@ -275,13 +314,13 @@ def test_errors_say_what_to_do():
     """A column that is not there is named; categories do not come sparse."""
     X, y = overlapping()
     with pytest.raises(ValueError, match=r"no columns \['nope'\]"):
-        GuardedADASYN(categorical_features=["nope"]).fit_resample(X, y)
+        levelled(categorical_features=["nope"]).fit_resample(X, y)
     with pytest.raises(TypeError, match=r"[Ss]parse"):
-        GuardedADASYN(categorical_features=[1]).fit_resample(sparse.csr_array(X), y)
+        levelled(categorical_features=[1]).fit_resample(sparse.csr_array(X), y)
 
 
 def test_as_a_pipeline_step():
     """It stands where ADASYN stands in imblearn's Pipeline."""
     X, y = overlapping()
-    pipe = make_pipeline(GuardedADASYN(random_state=0), LogisticRegression())
+    pipe = make_pipeline(levelled(random_state=0), LogisticRegression())
     assert pipe.fit(X, y).score(X, y) > 0.5
