@@ -65,7 +65,7 @@ settings = {
     "random_state": 0,
 }
 extractor = SessionExtractor(bpf_filter="not (port 53 or port 123 or port 5353)")
-inside = pipeline(MLPClassifier(resampler=GuardedADASYN(), **settings))
+inside = pipeline(MLPClassifier(early_stopping=True, resampler=GuardedADASYN(), **settings))
 grid = {
     "extractor__max_packets": PACKETS,
     "estimator__features__features": ["basic"] if FAST else ["basic", "extended"],
@@ -120,7 +120,7 @@ own = ~np.asarray(lab.background)  # without DNS, NTP and mDNS, which any host h
 X, y = lab.data[own].reset_index(drop=True), np.asarray(lab.target)[own]
 captures = np.asarray(lab.groups)[own]
 step = pipeline(
-    MLPClassifier(early_stopping=False, **{**settings, "max_epochs": max(EPOCHS // 2, 2)}),
+    MLPClassifier(**{**settings, "max_epochs": max(EPOCHS // 2, 2)}),
     ("balance", ADASYN(sampling_strategy="minority", random_state=0, n_neighbors=2)),
 )
 by_capture = CaptureKFold(FOLDS, shuffle=True, random_state=0)

@@ -26,7 +26,7 @@ from paper_tables.data import (
     preparation,
     splits,
 )
-from paper_tables.models import ENSEMBLE, family, ladder
+from paper_tables.models import ENSEMBLE, PAPER_MLP, family, ladder
 from sktraffic.cluster import ElbowKMeans, compare_clusterings
 from sktraffic.feature_selection import ForestSelector
 from sktraffic.inspection import robustness_curve
@@ -111,10 +111,10 @@ def learning_curve(unit, settings, folder):
     batch = unit.get("batch_size", settings.get("batch_size"))
     epochs = unit.get("epochs", settings.get("epochs"))
     common = {name: settings[name] for name in ("hidden_sizes", "dropout", "lr")}
-    model = MLPClassifier(
-        **common, validation_fraction=share, batch_size=batch, max_epochs=epochs, patience=epochs,
-        activation=unit.get("activation", "relu"), monitor="valid_loss", random_state=seed,
-    )  # fmt: skip
+    own = {"validation_fraction": share, "batch_size": batch, "max_epochs": epochs}
+    own |= {"patience": epochs, "monitor": "valid_loss", "random_state": seed}
+    own["activation"] = unit.get("activation", "relu")
+    model = MLPClassifier(**PAPER_MLP | common | own)
     history = model.fit(X, y).history_
     kept = training_rows(y, share)
     batches = math.ceil(kept / min(batch, kept))
@@ -151,7 +151,7 @@ def over_sampling(unit, settings, folder):
     few = max(1, min(5, int(before.min()) - 1))
     samplers = {
         "ADASYN": ADASYN(random_state=seed),
-        "GuardedADASYN": GuardedADASYN(random_state=seed),
+        "GuardedADASYN": GuardedADASYN(level="majority", random_state=seed),
         "SMOTE": SMOTE(random_state=seed, k_neighbors=few),
     }
     rows = []
@@ -179,7 +179,7 @@ def prepared(data, unit):
     table, seed = data.columns(unit["columns"]), unit["seed"]
     if unit["split"] == "leaky":
         X = preparation().fit_transform(table)
-        X, y = GuardedADASYN(random_state=seed).fit_resample(X, data.y)
+        X, y = GuardedADASYN(level="majority", random_state=seed).fit_resample(X, data.y)
         real = np.arange(len(y)) < len(data.y)  # samplers put what they make behind
         cut = train_test_split(X, y, real, test_size=0.3, stratify=y, random_state=seed)
         return *cut[:4], cut[5]

@@ -60,16 +60,21 @@ LONGER = SMALL | {
     "mlp": {"hidden_sizes": [128, 256, 128], "max_epochs": 50},
     "transformer": SMALL["transformer"] | {"max_epochs": 12},
 }
+# the perceptron of the paper: reads numbers as they are, at a constant rate, and stops early
+PAPER_MLP = {
+    "hidden_sizes": (256, 512, 256), "embedding": "linear", "dropout": 0.3, "lr": 0.005,
+    "batch_size": 4096, "max_epochs": 100, "warmup_ratio": 0.0, "early_stopping": True,
+}  # fmt: skip
 
 
 def ladder(seed, sizes):
     """Name -> classifier, in the paper's order, then what it should be compared with."""
     net = {"random_state": seed, "device": "auto", "validation_fraction": 0.15}
-    mlp = net | sizes["common"] | sizes["mlp"]
+    mlp = PAPER_MLP | net | sizes["common"] | sizes["mlp"]
     token = net | sizes["common"] | sizes["transformer"]
     weights = {"class_weight": "balanced"}
     focal = weights | {"gamma": 2.0}
-    adasyn = focal | {"resampler": GuardedADASYN()}
+    adasyn = focal | {"resampler": GuardedADASYN(level="majority")}
     weighted = {"random_state": seed, "class_weight": "balanced"}
     trees, rounds = sizes["trees"], sizes["boosting"]
     return {
@@ -108,14 +113,14 @@ def family(name, settings, seed, smote):
     own = sizes["transformer" if name == "ensemble" else "mlp"]
     epochs = own.get("max_epochs", 100)  # networks are slow to learn: how long is drawn too
     values = {
-        "resampler": [None, GuardedADASYN(), smote],
+        "resampler": [None, GuardedADASYN(level="majority"), smote],
         "class_weight": [None, "balanced"],
         "gamma": [0.0, 0.0, 0.0, 1.0, 2.0, 3.0],  # cross-entropy half of the time
         "max_epochs": [epochs, 4 * epochs],
         "lr": [0.001, 0.003, 0.01],
     }
     if name == "MLP":
-        return MLPClassifier(**net | own), values | {"dropout": [0.1, 0.3]}
+        return MLPClassifier(**PAPER_MLP | net | own), values | {"dropout": [0.1, 0.3]}
     # one member while searching; the winner is refitted with three
     return TransformerEnsemble(1, **net | own), values | {"dropout": [0.0, 0.1]}
 

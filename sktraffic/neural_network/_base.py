@@ -276,7 +276,7 @@ class BaseTorchClassifier(ClassifierCore, CallbackSupportMixin, ClassifierMixin,
         --------
         >>> from sktraffic.neural_network import MLPClassifier
         >>> X, y = [[0.0], [0.1], [0.9], [1.0]] * 5, [3, 3, 7, 7] * 5
-        >>> clf = MLPClassifier(hidden_sizes=(8,), lr=0.1, early_stopping=False, random_state=0)
+        >>> clf = MLPClassifier(hidden_sizes=(8,), batch_size=4, random_state=0)
         >>> clf.fit(X, y).predict([[0.05], [0.95]])
         array([3, 7])
         """

@@ -1,10 +1,16 @@
 """What happens around the epochs of a fit, as callbacks of skorch."""
 
+import time
+import warnings
+
 import torch
 from skorch.callbacks import Callback, EarlyStopping
 from skorch.utils import noop
 
 from sktraffic.neural_network._scores import MONITORS, confusion, scores
+
+#: Seconds of a fit that are worth a warning.
+SLOW_FIT = 600.0
 
 
 class StopTraining(KeyboardInterrupt):
@@ -166,4 +172,46 @@ class FitTasks(Callback):
         if self.context is not None:
             self.stop_ = bool(
                 self.task_.call_on_fit_task_end(**self.hook, reconstruction_attributes=dict)
+            )
+
+
+class SlowFit(Callback):
+    """Warn after three steps of a fit that will take long, as long as it can be cut short.
+
+    Parameters
+    ----------
+    what : str
+        Whose fit, for the warning.
+    n_batches, n_epochs, n_fits : int
+        Steps of an epoch; epochs, at most; fits one after another.
+    remedy : str
+        What to do about it.
+    """
+
+    def __init__(self, what, n_batches, n_epochs, n_fits, remedy):
+        self.what, self.remedy = what, remedy
+        self.n_batches, self.n_epochs, self.n_fits = n_batches, n_epochs, n_fits
+
+    def on_train_begin(self, net, **kwargs):
+        """Begin with no times."""
+        self.seconds_ = []
+
+    def on_batch_begin(self, net, training=False, **kwargs):
+        """Look at the clock."""
+        self.begun_ = time.perf_counter()
+
+    def on_batch_end(self, net, training=False, **kwargs):
+        """Judge by the fastest of three steps: the first, and one that waited, say too much."""
+        if not training or len(self.seconds_) == 3:
+            return
+        self.seconds_.append(time.perf_counter() - self.begun_)
+        step = min(self.seconds_)
+        total = step * self.n_batches * self.n_epochs * self.n_fits
+        if len(self.seconds_) == 3 and total > SLOW_FIT:
+            warnings.warn(
+                f"{self.what} takes up to {total / 60:.0f} minutes: {step:.2g} s a step, "
+                f"{self.n_batches} steps an epoch, at most {self.n_epochs} epochs, {self.n_fits} "
+                f"in turn. {self.remedy}",
+                UserWarning,
+                stacklevel=2,
             )

@@ -36,6 +36,9 @@ class ClassifierCore(ClassifierParams, TorchEstimator):
     def _initialize_module(self, module):
         """Change a new module in place before training."""
 
+    def _learn_inputs(self, X, weight, seed):
+        """Learn of the training rows what a new module is built with, before it is built."""
+
     def _validate_X(self, X, **options):
         """Check X and give it this estimator's dtype; with y among the options, (X, y)."""
         fitted = not options.get("reset")
@@ -76,15 +79,21 @@ class ClassifierCore(ClassifierParams, TorchEstimator):
                 target, self.validation_fraction, derive_seed(seed, 0), groups
             )
             train, valid = (_inputs.take((X, target, weight), part) for part in (rows, held))
+        before = train[0]
         if self.resampler is not None:
-            before = train[0]
             train = resample(self.resampler, *train, derive_seed(seed, 1), self.classes_)
             self._check_resampled(before, train[0])
-        self._train(train, valid, seed, self.max_epochs, context, hook)
+        # an epoch is as long with synthetic rows as without them
+        rows = len(before)
+        self._train(train, valid, seed, self.max_epochs, context, hook, epoch_rows=rows)
 
-    def _train(self, train, valid, seed, epochs, context=None, hook=None, with_end=True):
-        """Train the net on (X, target, weight) parts."""
+    def _train(
+        self, train, valid, seed, epochs, context=None, hook=None, with_end=True, epoch_rows=None
+    ):
+        """Train the net on (X, target, weight) parts; an epoch draws so many rows, None all."""
         X, target, weight = train
+        if not self.__sklearn_is_fitted__():
+            self._learn_inputs(X, weight, seed)
         n_classes = len(self.classes_)
         batches = TensorBatches
         if self.weighted_sampling:
@@ -100,7 +109,7 @@ class ClassifierCore(ClassifierParams, TorchEstimator):
         weights = class_weight_array(self.class_weight, self.classes_)
         weight = training_weights(target, n_classes, weights, weight)
         self._run(
-            self._tensors(X, target, weight),
+            self._tensors(X, target, weight, epoch_rows),
             seed,
             epochs,
             valid=valid,

@@ -23,12 +23,19 @@ class TransformerEnsemble(TransformerParams):
     Qi et al. (2025), doi 10.62177/apemr.v2i5.632, sections 3.2 to 3.4: every feature is a token
     of a transformer (embedding 128, 8 heads) with an MLP head; three members, each with its own
     seed, its own draw of the over-sampler and its own validation cut; focal loss, early stopping
-    on weighted F1 with patience 15. Standardise the features first.
+    on weighted F1 with patience 15. Standardise the features first, but for
+    ``embedding="piecewise"``, which reads how far a number has come through the quantiles of its
+    column.
 
     Parameters
     ----------
     n_members : int, default=3
         Members.
+    max_tokens : int, default=None
+        Tokens that the features share where there are more, dealt out at random in each member: a
+        token is then the sum of what its features are embedded as. Attention and layers cost by
+        the token, so that wide tables become practical. None gives every feature a token of its
+        own, as in the paper.
     d_token : int, default=128
         Length of a feature's token; a multiple of ``n_heads``.
     n_heads : int, default=8

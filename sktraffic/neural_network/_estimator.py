@@ -99,8 +99,9 @@ class TorchEstimator(TrainingParams):
         size = batch_rows(self.batch_size, len(data))
         own = [*callbacks, ("epoch_timer", EpochTimer())]
         own.append(("fit_tasks", FitTasks(context, hook, epochs)))
+        n_batches = -(-data.epoch_rows // min(size, len(data)))
+        own += self._watchers(n_batches, epochs)
         if self.warmup_ratio and with_end:
-            n_batches = -(-len(data) // min(size, len(data)))
             own.append(("warmup_decay", WarmupDecay(self.warmup_ratio, epochs, n_batches)))
         previous = self.net_ if self.__sklearn_is_fitted__() else None
         net = self._net = self._build_net(
@@ -121,6 +122,10 @@ class TorchEstimator(TrainingParams):
             self._forget()  # a fit that failed must not pass for a fitted estimator
             raise
         self._finish(net, done, epochs)
+
+    def _watchers(self, n_batches, epochs):
+        """Return further callbacks of a training: pairs of a name and a callback."""
+        return []
 
     def _build_net(self, device, previous=None, random=None, own=(), **training):
         """Return a skorch net around a new module, or around that of an earlier net."""
@@ -163,7 +168,7 @@ class TorchEstimator(TrainingParams):
         ]
         self.best_epoch_ = done + (best[-1] if best else len(rows))
         self._interrupted = net.interrupted_
-        for name in ("class_scores", "best_epoch", "fit_tasks", "warmup_decay"):
+        for name in ("class_scores", "best_epoch", "fit_tasks", "warmup_decay", "slow_fit"):
             net.callbacks_ = [pair for pair in net.callbacks_ if pair[0] != name]
         net.callbacks = None
         net.train_split, net.iterator_train, net.random = None, TensorBatches, None
@@ -188,13 +193,13 @@ class TorchEstimator(TrainingParams):
         dtype = DTYPES[self._fit_params["precision"]] if x.is_floating_point() else None
         return x.to(device=device, dtype=dtype)
 
-    def _tensors(self, X, target, weight=None):
+    def _tensors(self, X, target, weight=None, epoch_rows=None):
         """Parts as tensors on the device."""
         device = resolve_device(self.device)
         if weight is not None:
             weight = self._to_device(torch.from_numpy(weight), device)
         target = torch.from_numpy(np.asarray(target, dtype=np.int64)).to(device)
-        return TensorData(self._to_device(self._encode(X), device), target, weight)
+        return TensorData(self._to_device(self._encode(X), device), target, weight, epoch_rows)
 
     def _forward(self, function, x, device):
         """Run a function over slices of a tensor: (n, ...) -> (..., n, K) on the CPU."""

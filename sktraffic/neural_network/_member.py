@@ -2,17 +2,23 @@
 
 from numbers import Integral
 
-from joblib import Parallel, delayed
+import numpy as np
+from joblib import Parallel, delayed, effective_n_jobs
+from torch import nn
 
 from sktraffic._compat import Interval
-from sktraffic.neural_network._base import BaseTorchClassifier
+from sktraffic.neural_network._callbacks import SlowFit
+from sktraffic.neural_network._embedding import FeatureTableClassifier, token_groups
 from sktraffic.neural_network._params import COUNT, SHARE
-from sktraffic.nn import FeatureTransformer
+from sktraffic.neural_network._runtime import DTYPES, derive_seed
+from sktraffic.nn import FeatureTransformer, GroupTokenizer, PiecewiseLinearEncoding
 
 
-class TransformerParams(BaseTorchClassifier):
+class TransformerParams(FeatureTableClassifier):
     """What one transformer and an ensemble of them share: parameters and module."""
 
+    embedding: str = "linear"
+    max_tokens: int | None = None
     d_token: int = 128
     n_heads: int = 8
     n_layers: int = 2
@@ -21,7 +27,8 @@ class TransformerParams(BaseTorchClassifier):
     gamma: float = 2.0
 
     _parameter_constraints = {
-        **BaseTorchClassifier._parameter_constraints,
+        **FeatureTableClassifier._parameter_constraints,
+        "max_tokens": [COUNT, None],
         "d_token": [COUNT],
         "n_heads": [COUNT],
         "n_layers": [Interval(Integral, 0, None, closed="left")],
@@ -29,9 +36,28 @@ class TransformerParams(BaseTorchClassifier):
         "dropout": [SHARE],
     }
 
+    def _learn_inputs(self, X, weight, seed):
+        super()._learn_inputs(X, weight, seed)
+        if self.embedding == "piecewise":
+            counts = np.sum(~np.isnan(self.bin_edges_[:, 1:]), axis=1)
+        else:
+            counts = np.ones(X.shape[1], dtype=np.int64)
+        self.token_groups_ = token_groups(counts, self.max_tokens, derive_seed(seed, 5))
+
     def _build_module(self, n_features, n_classes):
         sizes = self.d_token, self.n_heads, self.n_layers, self.d_hidden
-        return FeatureTransformer(n_features, n_classes, *sizes, self.dropout)
+        tokenizer = None  # one token a feature
+        if self.embedding == "piecewise":
+            encode = PiecewiseLinearEncoding(self.bin_edges_, DTYPES[self.precision])
+            groups = self.token_groups_[encode.column]
+            tokenizer = nn.Sequential(encode, GroupTokenizer(groups, self.d_token))
+        elif self.token_groups_.max() + 1 < n_features:
+            tokenizer = GroupTokenizer(self.token_groups_, self.d_token)
+        return FeatureTransformer(n_features, n_classes, *sizes, self.dropout, tokenizer)
+
+    def _forget(self):
+        super()._forget()
+        self.__dict__.pop("token_groups_", None)
 
 
 class TransformerMember(TransformerParams):
@@ -44,6 +70,20 @@ class TransformerMember(TransformerParams):
     >>> clf.fit([[0.0], [1.0]], ["a", "b"]).members_[0].predict([[0.0]]).dtype.kind
     'U'
     """
+
+    #: Fits one after another that an ensemble begins with this one; 0 of a later one.
+    _n_in_turn = 0
+
+    def _watchers(self, n_batches, epochs):
+        if not self._n_in_turn:
+            return []
+        n_tokens = self.token_groups_.max() + 1
+        remedy = (
+            f"It costs by the token, of which there are {n_tokens}: lower max_tokens, select "
+            "features (ForestSelector), or lower max_epochs; n_jobs fits members side by side."
+        )
+        what = "TransformerEnsemble.fit"
+        return [("slow_fit", SlowFit(what, n_batches, epochs, self._n_in_turn, remedy))]
 
 
 def fit_members(members, ensemble, data, context):
@@ -62,9 +102,12 @@ def fit_members(members, ensemble, data, context):
     -------
     list of TransformerMember
     """
+    in_turn = -(-len(members) // effective_n_jobs(ensemble.n_jobs))
     jobs = [
-        delayed(_fit_member)(member, ensemble, data, context.subcontext("fit-member"))
-        for member in members
+        delayed(_fit_member)(
+            member, ensemble, data, context.subcontext("fit-member"), 0 if i else in_turn
+        )
+        for i, member in enumerate(members)
     ]
     fitted = []
     try:
@@ -78,11 +121,13 @@ def fit_members(members, ensemble, data, context):
     return fitted
 
 
-def _fit_member(member, ensemble, data, context):
+def _fit_member(member, ensemble, data, context, n_in_turn):
     """Fit one member, maybe in another process, as a subtask of the ensemble's fit."""
     hook = {"estimator": ensemble, "X": data["X"], "y": data["y"]}
+    member._n_in_turn = n_in_turn
     with context.propagate_callback_context(member):
         context.call_on_fit_task_begin(**hook)
         member.fit(**data)
+    del member._n_in_turn
     context.call_on_fit_task_end(**hook)
     return member

@@ -15,6 +15,7 @@ from skorch.dataset import Dataset
 
 from sktraffic.neural_network._callbacks import StopTraining
 from sktraffic.neural_network._runtime import autocast
+from sktraffic.nn import member_mean
 
 
 class TensorData(Dataset):
@@ -25,12 +26,15 @@ class TensorData(Dataset):
     X : Tensor of shape (n, ...), or a dict of ``X`` and ``sample_weight``
     y : Tensor of shape (n,) or None
     weight : Tensor of shape (n,) or None
+    epoch_rows : int, default=None
+        Rows that an epoch draws, if there are more; None draws all.
     """
 
-    def __init__(self, X, y=None, weight=None):
+    def __init__(self, X, y=None, weight=None, epoch_rows=None):
         if isinstance(X, Mapping):
             X, weight = X["X"], X["sample_weight"]
         self.X, self.y, self.weight = torch.as_tensor(X), y, weight
+        self.epoch_rows = len(self.X) if epoch_rows is None else min(epoch_rows, len(self.X))
 
     def __len__(self):
         return len(self.X)
@@ -67,7 +71,7 @@ class TensorBatches:
     generator : torch.Generator, default=None
         On the CPU, so that the order is the same on every device; None keeps the order.
     probability : Tensor of shape (n,), default=None
-        Draw n rows an epoch with replacement with these probabilities instead.
+        Draw the rows of an epoch with replacement with these probabilities instead.
     """
 
     def __init__(self, data, batch_size, generator=None, probability=None):
@@ -76,11 +80,12 @@ class TensorBatches:
         self.cumulative = None if probability is None else probability.double().cumsum(0)
 
     def __len__(self):
-        return -(-len(self.data) // self.batch_size)
+        return -(-self.data.epoch_rows // self.batch_size)
 
     def __iter__(self):
-        n, size = len(self.data), self.batch_size
-        if self.generator is None or (n <= size and self.cumulative is None):
+        n, size = self.data.epoch_rows, self.batch_size
+        whole = n <= size and n == len(self.data)
+        if self.generator is None or (whole and self.cumulative is None):
             # one batch holds everything: its order cannot matter
             for start in range(0, n, size):
                 yield self.data.batch(slice(start, start + size))
@@ -91,10 +96,11 @@ class TensorBatches:
 
     def _order(self, n):
         if self.cumulative is None:
-            return torch.randperm(n, generator=self.generator)
+            return torch.randperm(len(self.data), generator=self.generator)[:n]
         draws = torch.rand(n, generator=self.generator, dtype=torch.float64)
         # rounding can leave the last edge just under a draw
-        return torch.searchsorted(self.cumulative, draws * self.cumulative[-1]).clamp_(max=n - 1)
+        drawn = torch.searchsorted(self.cumulative, draws * self.cumulative[-1])
+        return drawn.clamp_(max=len(self.data) - 1)
 
 
 class TensorNet(NeuralNetClassifier):
@@ -156,7 +162,18 @@ class TensorNet(NeuralNetClassifier):
         """Loss of a batch; weights lie beside X."""
         logits = y_pred.float() if y_pred.dtype is torch.bfloat16 else y_pred
         weight = X.get("sample_weight") if isinstance(X, Mapping) else None
+        if logits.ndim == 3:  # (M, B, K) of members in training: each learns from every row
+            y_true = y_true.repeat(len(logits))
+            weight = None if weight is None else weight.repeat(len(logits))
+            logits = logits.flatten(0, 1)
         return self.criterion_(logits, y_true, *(() if weight is None else (weight,)))
+
+    def train_step_single(self, batch, **fit_params):
+        """Skorch's step; its callbacks see one prediction a row, of several members their mean."""
+        step = super().train_step_single(batch, **fit_params)
+        if step["y_pred"].ndim == 3:
+            step["y_pred"] = member_mean(step["y_pred"].detach().float())
+        return step
 
     def fit_loop(self, X, y=None, epochs=None, **fit_params):
         """Skorch's loop; tells an early stop, whoever asked for it, from Ctrl-C."""

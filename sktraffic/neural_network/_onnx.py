@@ -34,6 +34,7 @@ class _MeanProbabilities(nn.Module):
     def __init__(self, modules, n_heads):
         super().__init__()
         self.stacked, self.n_heads = stack_members(modules), n_heads
+        self.tokenizers = self.stacked.get("tokenizers")  # where the exporter looks for modules
 
     def forward(self, x):
         return stacked_forward(self.stacked, x, self.n_heads).softmax(dim=-1).mean(dim=0)

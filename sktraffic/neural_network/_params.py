@@ -60,7 +60,8 @@ PARAMETER_DOCS = {
         "imbalanced-learn sampler",
         "Cloned, seeded and applied to the training part, after the validation part is cut. It "
         "sees the labels of y; of a ``sampling_strategy`` that names labels, those that y lacks "
-        "are passed over.",
+        "are passed over. An epoch draws as many rows as there were before: synthetic ones make it "
+        "no longer.",
     ),
     "validation_fraction": (
         "float",
@@ -87,6 +88,18 @@ PARAMETER_DOCS = {
     "warm_start": ("bool", "Go on from the last fit's weights."),
     "net_params": ("dict", "Further parameters of the skorch net: ``callbacks``, ``optimizer``."),
     "dropout": ("float", "Probability of zeroing a unit."),
+    "embedding": (
+        '{"linear", "piecewise"}',
+        'How a number is read. "linear" is the number itself, of which a scaler in front should '
+        'take the unit. "piecewise" is one value between 0 and 1 for each bin of its column, bins '
+        "between quantiles of the training part (Gorishniy et al., 2022): its scale is of no "
+        "account, and what lies beyond the training part's range counts as its end.",
+    ),
+    "n_bins": (
+        "int",
+        'Quantiles of each column, with ``embedding="piecewise"``; half as many of its distinct '
+        "values join them. A column has no more edges than values.",
+    ),
     "vocab_size": ("int", "Number of token ids, padding (0) included."),
     "hidden_size": ("int", "Width of BERT; a multiple of ``n_heads``."),
     "n_layers": ("int", "BERT's layers."),

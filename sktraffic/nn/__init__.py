@@ -16,9 +16,11 @@ from sktraffic.nn._masked_lm import MaskedByteNet, mask_tokens
 from sktraffic.nn._masking import masked_mean, padding_mask
 from sktraffic.nn._mlp import ACTIVATIONS, MLP
 from sktraffic.nn._packet_sequence import PacketSequenceNet
+from sktraffic.nn._piecewise import PiecewiseLinearEncoding
 from sktraffic.nn._stacked import stack_members, stacked_forward
-from sktraffic.nn._tokens import FeatureTokenizer
+from sktraffic.nn._tokens import FeatureTokenizer, GroupTokenizer
 from sktraffic.nn._transformer import FeatureTransformer
+from sktraffic.nn._wide import PeriodicEmbedding, WideMLP, member_mean
 
 __all__ = [
     "ACTIVATIONS",
@@ -34,15 +36,20 @@ __all__ = [
     "FeatureTokenizer",
     "FeatureTransformer",
     "FocalLoss",
+    "GroupTokenizer",
     "MaskedByteNet",
     "PacketSequenceNet",
+    "PeriodicEmbedding",
+    "PiecewiseLinearEncoding",
     "SoftmaxAttention",
+    "WideMLP",
     "balanced_alpha",
     "bit_dropout",
     "focal_loss",
     "lambda_init",
     "mask_tokens",
     "masked_mean",
+    "member_mean",
     "padding_mask",
     "stack_members",
     "stacked_forward",

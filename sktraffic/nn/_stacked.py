@@ -10,12 +10,18 @@ through batched products, and whatever does not depend on the input is computed 
   s^2 = var b + 2 x cov(b, w) + x^2 var w + eps,
   and its product with a matrix W is (b' + x w') / s, where b' and w' are the centred b and w
   times W.
+
+Members with a tokenizer of another kind than `FeatureTokenizer`, in which a token is not one number
+times one vector, each make their own tokens; what follows them is shared.
 """
 
 import copy
 
 import torch
 import torch.nn.functional as F
+from torch import nn
+
+from sktraffic.nn._tokens import FeatureTokenizer
 
 
 def stack_members(modules):
@@ -32,7 +38,8 @@ def stack_members(modules):
     Returns
     -------
     dict of str to Tensor
-        Stacked weights, without gradient.
+        Stacked weights, without gradient; ``"tokenizers"``, where they are not folded in, is a
+        ModuleList.
 
     Examples
     --------
@@ -45,16 +52,15 @@ def stack_members(modules):
         dtype = modules[0].class_token.dtype
         # in float64, so that what is folded does not round otherwise on more threads
         members = [_folded(copy.deepcopy(module).double()) for module in modules]
-        return {name: torch.stack([m[name] for m in members]).to(dtype) for name in members[0]}
+        stacked = {name: torch.stack([m[name] for m in members]).to(dtype) for name in members[0]}
+    if "tokens.weight" not in stacked:
+        stacked["tokenizers"] = nn.ModuleList(module.tokenizer for module in modules)
+    return stacked
 
 
 def _folded(module):
     """Inference weights of one member by name."""
-    tokenizer, first = module.tokenizer, module.class_token[None]
-    weights = {
-        "tokens.weight": torch.cat([torch.zeros_like(first), tokenizer.weight])[None],
-        "tokens.bias": torch.cat([first, tokenizer.bias])[None],  # (1, F + 1, E)
-    }
+    weights, simple = _folded_tokens(module)
     linear = {"head.0": (module.head[0], module.norm), "head.3": (module.head[3], None)}
     for i, layer in enumerate(module.layers):
         linear[f"{i}.qkv"] = layer.qkv, layer.norm1
@@ -66,9 +72,18 @@ def _folded(module):
         if norm is not None:
             weight, bias = norm.weight[:, None] * weight, bias + norm.bias @ weight
         weights[f"{name}.weight"], weights[f"{name}.bias"] = weight.contiguous(), bias[None]
-    if module.layers:
+    if module.layers and simple:
         _fold_first(weights, module.layers[0].norm1.eps)
     return weights
+
+
+def _folded_tokens(module):
+    """Weights of one member's tokens, and whether each is one number times one vector."""
+    tokenizer, first = module.tokenizer, module.class_token[None]
+    if not isinstance(tokenizer, FeatureTokenizer):
+        return {"first": first[None]}, False  # (1, 1, E)
+    weight = torch.cat([torch.zeros_like(first), tokenizer.weight])[None]  # (1, F + 1, E)
+    return {"tokens.weight": weight, "tokens.bias": torch.cat([first, tokenizer.bias])[None]}, True
 
 
 def _fold_first(weights, eps):
@@ -121,14 +136,20 @@ def stacked_forward(stacked, x, n_heads):
     >>> torch.allclose(together[1], members[1](x), atol=1e-5)
     True
     """
-    n_members, _, length, width = stacked["tokens.weight"].shape
-    x = F.pad(x, (1, 0))[:, :, None]  # (B, T, 1)
-    tokens = torch.addcmul(stacked["tokens.bias"], x, stacked["tokens.weight"])
+    simple = "tokens.weight" in stacked
+    if simple:
+        x = F.pad(x, (1, 0))[:, :, None]  # (B, T, 1)
+        tokens = torch.addcmul(stacked["tokens.bias"], x, stacked["tokens.weight"])
+    else:
+        tokens = torch.stack([tokenizer(x) for tokenizer in stacked["tokenizers"]])
+        first = stacked["first"].expand(-1, len(x), -1, -1)  # (M, B, 1, E)
+        tokens = torch.cat([first, tokens], dim=2)
+    n_members, _, length, width = tokens.shape
     tokens = tokens.view(n_members, -1, width)  # (M, B T, E)
     n_layers = sum(name.endswith(".up.weight") for name in stacked)
     for i in range(n_layers):
         shape, last = (length, n_heads, width // n_heads), i == n_layers - 1
-        if i == 0:
+        if i == 0 and simple:
             q, k, v = _heads(_first_qkv(stacked, x), shape, 3)
             q = q[:, :, :1] if last else q
         else:

@@ -74,6 +74,8 @@ class FeatureTransformer(nn.Module):
         Width inside an encoder layer and of the head's hidden layer.
     dropout : float, default=0.1
         Dropout after attention, in and after the inner layer, and in the head.
+    tokenizer : Module or None, default=None
+        Features to tokens, (B, F) -> (B, T, E), in place of a `FeatureTokenizer`.
 
     Raises
     ------
@@ -93,7 +95,15 @@ class FeatureTransformer(nn.Module):
     """
 
     def __init__(
-        self, n_features, n_classes, d_token=128, n_heads=8, n_layers=2, d_hidden=128, dropout=0.1
+        self,
+        n_features,
+        n_classes,
+        d_token=128,
+        n_heads=8,
+        n_layers=2,
+        d_hidden=128,
+        dropout=0.1,
+        tokenizer=None,
     ):
         super().__init__()
         if d_token % n_heads:
@@ -101,7 +111,7 @@ class FeatureTransformer(nn.Module):
                 f"d_token must be a multiple of n_heads, got {d_token} and {n_heads}. "
                 f"Try d_token={n_heads * max(1, round(d_token / n_heads))}."
             )
-        self.tokenizer = FeatureTokenizer(n_features, d_token)
+        self.tokenizer = FeatureTokenizer(n_features, d_token) if tokenizer is None else tokenizer
         self.class_token = nn.Parameter(torch.randn(d_token) * d_token**-0.5)
         self.layers = nn.ModuleList(
             EncoderLayer(d_token, n_heads, d_hidden, dropout) for _ in range(n_layers)
@@ -134,9 +144,9 @@ class FeatureTransformer(nn.Module):
         >>> FeatureTransformer(3, 2, d_token=8, n_heads=2)(torch.zeros(1, 3)).shape
         torch.Size([1, 2])
         """
-        tokens = self.tokenizer(x)  # (B, F, E)
+        tokens = self.tokenizer(x)  # (B, T, E), of a FeatureTokenizer T = F
         first = self.class_token.expand(x.shape[0], 1, -1)
-        tokens = torch.cat([first, tokens], dim=1)  # (B, F + 1, E)
+        tokens = torch.cat([first, tokens], dim=1)  # (B, T + 1, E)
         for layer in self.layers:
             tokens = layer(tokens)
         return self.head(self.norm(tokens[:, 0]))

@@ -18,9 +18,10 @@ def make_estimator(model="forest", random_state=0):
         which sees all captures, so that a fit takes minutes where a forest takes seconds.
         ``"knn"`` is the baseline that a network has to
         beat: the nearest training sessions by the sizes, directions and intervals of the first
-        packets (arXiv 2506.08655). ``"mlp"`` and ``"transformer"`` are the networks
-        of Qi et al. (2025) on standardised statistics and messages, with focal loss and guarded
-        ADASYN; the transformer on the best features of each class only, since each is a token.
+        packets (arXiv 2506.08655). ``"mlp"`` and ``"transformer"`` are networks on standardised
+        statistics and messages, with the focal loss and the over-sampling of Qi et al. (2025):
+        perceptrons on the bins of all features, and the paper's transformers on the best features
+        of each class only.
         ``"bert"`` is BiGRU-DA-BERT on the first bytes, small enough to train from nothing on a CPU:
         the paper's sizes are the defaults of
         :class:`~sktraffic.neural_network.BiGRUDABert` itself.
@@ -110,10 +111,9 @@ def _feature_pipeline(model, random_state):
         ("features", SessionFeatures(features="extended")),
         ("impute", SimpleImputer(strategy="median", keep_empty_features=True)),
     ]
-    # captures are few: with the paper's batches of 4096 an epoch would be a single step
     common = {"resampler": GuardedADASYN(), "random_state": random_state}
     if model == "mlp":
-        clf = MLPClassifier(gamma=2.0, batch_size=256, lr=0.002, **common)
+        clf = MLPClassifier(gamma=2.0, **common)
     else:
         select = ForestSelector(3, class_weight="balanced", random_state=random_state)
         steps.append(("select", select))

@@ -161,7 +161,9 @@ def test_training_rows_are_those_of_the_classifier(bench):
 
     y = np.repeat([0, 1, 2], [37, 11, 50])
     X = np.random.default_rng(0).normal(size=(98, 3))
-    model = MLPClassifier((4,), validation_fraction=0.2, max_epochs=1, random_state=0)
+    model = MLPClassifier(
+        (4,), early_stopping=True, validation_fraction=0.2, max_epochs=1, random_state=0
+    )
     model.set_params(resampler=FunctionSampler(func=count)).fit(X, y)
     assert bench("paper_tables.measures").training_rows(y, 0.2) == seen[0]
 

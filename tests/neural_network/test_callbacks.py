@@ -76,10 +76,11 @@ def test_tasks_of_an_ensemble():
 def test_callback_gets_the_estimator_of_each_epoch():
     """``fitted_estimator`` predicts with the weights of its epoch, while training goes on."""
     spy = Spy()
-    clf = mlp(lr=0.05).set_callbacks(spy).fit(X, Y)
+    params = {"lr": 0.05, "warmup_ratio": 0.0}
+    clf = mlp(**params).set_callbacks(spy).fit(X, Y)
     probas = [fitted.predict_proba(X) for fitted in spy.estimators]
     np.testing.assert_array_equal(probas[-1], clf.predict_proba(X))
-    np.testing.assert_array_equal(probas[1], mlp(lr=0.05, max_epochs=2).fit(X, Y).predict_proba(X))
+    np.testing.assert_array_equal(probas[1], mlp(**params, max_epochs=2).fit(X, Y).predict_proba(X))
 
 
 def test_callback_can_stop_the_fit():

@@ -1,5 +1,7 @@
 """Members of an ensemble, their average and their disagreement."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from imblearn.over_sampling import ADASYN
@@ -106,3 +108,23 @@ def test_groups_and_weights_reach_the_members(blobs):
     assert np.isfinite(clf.history_["train_loss"]).all() and set(clf.predict(X)) <= {"b", "c"}
     with pytest.raises(ValueError, match="no group can be spared"):
         TransformerEnsemble(**SMALL).fit(X, y, groups=np.zeros(90))
+
+
+def test_a_fit_that_takes_long_says_so_while_it_can_be_cut_short(monkeypatch):
+    """From the third step on, with what it was computed from; a short one says nothing."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(40, 5)), np.repeat([0, 1], 20)
+    params = {"d_token": 8, "n_heads": 2, "batch_size": 10, "early_stopping": False}
+    clf = TransformerEnsemble(3, **params, max_epochs=4, max_tokens=2, random_state=0)
+    clf.fit(X, y)  # any warning is an error
+    plain = clf.predict_proba(X)
+    seconds = iter(range(0, 10**6, 50))  # every look at the clock is 50 s after the last
+    clock = SimpleNamespace(perf_counter=lambda: next(seconds))
+    monkeypatch.setattr("sktraffic.neural_network._callbacks.time", clock)
+    said = (
+        r"up to 40 minutes: 50 s a step, 4 steps an epoch, at most 4 epochs, 3 in turn.* 2: lower"
+    )
+    with pytest.warns(UserWarning, match=said) as caught:
+        clf.fit(X, y)
+    assert len(caught) == 1 and "_n_in_turn" not in vars(clf.members_[0])
+    np.testing.assert_array_equal(clf.predict_proba(X), plain)

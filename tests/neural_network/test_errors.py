@@ -9,7 +9,7 @@ from sklearn.exceptions import NotFittedError
 
 from sktraffic.neural_network import BaseTorchClassifier, MLPClassifier, TransformerEnsemble
 
-MLP = MLPClassifier(hidden_sizes=(4,), max_epochs=2, random_state=0, device="cpu")
+MLP = MLPClassifier((4,), max_epochs=2, random_state=0, device="cpu", early_stopping=True)
 ENSEMBLE = TransformerEnsemble(
     2, d_token=8, n_heads=2, n_layers=1, d_hidden=8, max_epochs=2, random_state=0, device="cpu"
 )

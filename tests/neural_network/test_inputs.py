@@ -20,7 +20,7 @@ from sktraffic.neural_network import (
 )
 
 SHORT = {"max_epochs": 3, "lr": 0.01, "random_state": 0, "device": "cpu"}
-MLP = MLPClassifier((8,), **SHORT)
+MLP = MLPClassifier((8,), **SHORT, early_stopping=True)
 ENSEMBLE = TransformerEnsemble(2, d_token=8, n_heads=2, n_layers=1, d_hidden=8, **SHORT)
 both = pytest.mark.parametrize("clf", [MLP, ENSEMBLE], ids=["mlp", "ensemble"])
 

@@ -85,9 +85,9 @@ def test_gamma_alone_says_the_loss():
 @pytest.mark.parametrize(
     ("estimator", "message"),
     [
-        (MLPClassifier(early_stopping=False, patience=3), r"patience=3 .*early_stopping=False"),
+        (MLPClassifier(patience=3), r"patience=3 .*early_stopping=False"),
         (
-            MLPClassifier(early_stopping=False, validation_fraction=0.2),
+            MLPClassifier(validation_fraction=0.2),
             r"validation_fraction=0.2 has no effect with early_stopping=False.*default, 0.1",
         ),
         (BiGRUDABert(patience=3), "patience=3 has no effect with early_stopping=False"),

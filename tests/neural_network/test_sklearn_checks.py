@@ -9,7 +9,12 @@ from sktraffic.neural_network import MLPClassifier, TransformerEnsemble
 EXACT = {"lr": 0.05, "early_stopping": False, "precision": "float64", "random_state": 0}
 
 
-@parametrize_with_checks([MLPClassifier(hidden_sizes=(16,), dropout=0.0, max_epochs=25, **EXACT)])
+@parametrize_with_checks(
+    [
+        MLPClassifier(hidden_sizes=(16,), dropout=0.0, max_epochs=25, **embedding, **EXACT)
+        for embedding in ({}, {"embedding": "linear"})
+    ]
+)
 def test_mlp(estimator, check):
     """MLPClassifier is a scikit-learn classifier."""
     check(estimator)

@@ -128,7 +128,7 @@ def test_checkpoint_of_skorch_goes_on_to_the_same_number_of_epochs(tmp_path, war
     clf = fit(Rates())
     assert clf.n_epochs_ == 4 and clf.history_["epoch"].tolist() == [1, 2, 3, 4]
     schedule = [warmup_decay(i, 12, 0.5) if warmup_ratio else 1.0 for i in range(12)]
-    np.testing.assert_allclose(np.array(rates)[[*range(6), *range(6, 12)]] / 0.005, schedule)
+    np.testing.assert_allclose(np.array(rates)[[*range(6), *range(6, 12)]] / 0.004, schedule)
 
 
 def test_memory_of_batches_is_given_back():

@@ -11,7 +11,15 @@ from sktraffic.neural_network import MLPClassifier
 from sktraffic.neural_network._callbacks import warmup_decay
 from sktraffic.neural_network._scores import MONITORS, confusion, scores
 
-SMALL = {"hidden_sizes": (8,), "max_epochs": 3, "lr": 0.01, "random_state": 0, "device": "cpu"}
+# the paper's perceptron, which stops early, at a constant rate
+SMALL = {
+    "hidden_sizes": (8,), "max_epochs": 3, "lr": 0.01, "random_state": 0, "device": "cpu",
+    "embedding": "linear", "early_stopping": True, "warmup_ratio": 0.0, "batch_size": 4096,
+}  # fmt: skip
+
+
+def mlp(**params):
+    return MLPClassifier(**{**SMALL, **params})
 
 
 @pytest.fixture(scope="module")
@@ -55,20 +63,20 @@ def test_best_weights_are_restored(blobs, monitor):
 
 def test_patience_ends_the_fit(blobs):
     """It ends exactly ``patience`` epochs after the best one."""
-    clf = MLPClassifier(**{**SMALL, "max_epochs": 200}, patience=4).fit(*blobs)
+    clf = mlp(max_epochs=200, patience=4).fit(*blobs)
     assert clf.n_epochs_ == clf.best_epoch_ + 4 < 200
 
 
 def test_without_early_stopping_all_epochs_run(blobs):
     """Nothing is cut, nothing watched, and the last weights are kept."""
-    clf = MLPClassifier(**SMALL, early_stopping=False).fit(*blobs)
+    clf = mlp(early_stopping=False).fit(*blobs)
     assert clf.n_epochs_ == clf.best_epoch_ == 3
     assert list(clf.history_) == ["epoch", "train_loss", "dur"]
 
 
 def test_history_has_one_row_an_epoch(blobs):
     """Losses and scores of every epoch, numbered from 1."""
-    history = MLPClassifier(**SMALL).fit(*blobs).history_
+    history = mlp().fit(*blobs).history_
     expected = {"epoch", "train_loss", "valid_loss", "f1_weighted", "accuracy", "dur"}
     assert set(history) == expected and history["epoch"].tolist() == [1, 2, 3]
     assert np.isfinite(history.to_numpy()).all()
@@ -77,12 +85,11 @@ def test_history_has_one_row_an_epoch(blobs):
 def test_first_training_loss_is_the_mean_over_rows(blobs):
     """With a learning rate of almost 0 it is the initial network's loss, whatever the batches."""
     losses = [
-        MLPClassifier(
-            **{**SMALL, "lr": 1e-12, "batch_size": size, "max_epochs": 1}, early_stopping=False,
-            dropout=0.0,
-        ).fit(*blobs).history_["train_loss"][0]
+        mlp(lr=1e-12, batch_size=size, max_epochs=1, early_stopping=False, dropout=0.0)
+        .fit(*blobs)
+        .history_["train_loss"][0]
         for size in (7, 64, 1000)
-    ]  # fmt: skip
+    ]
     np.testing.assert_allclose(losses, losses[0], rtol=1e-5)
 
 
@@ -102,8 +109,8 @@ def test_schedule_reaches_the_optimizer(blobs):
             rates.append(self.param_groups[0]["lr"])
             return super().step(closure)
 
-    clf = MLPClassifier(
-        **SMALL, warmup_ratio=0.5, batch_size=30, early_stopping=False,
+    clf = mlp(
+        warmup_ratio=0.5, batch_size=30, early_stopping=False,
         net_params={"optimizer": Spy},
     ).fit(*blobs)  # fmt: skip
     np.testing.assert_allclose(rates, [0.01 * warmup_decay(i, 12, 0.5) for i in range(12)])
@@ -114,9 +121,9 @@ def test_schedule_reaches_the_optimizer(blobs):
 def test_gamma_of_zero_trains_with_cross_entropy(blobs, gamma):
     """At gamma = 0 the network is the one of torch's own cross-entropy, otherwise not."""
     X, y = blobs
-    one = MLPClassifier(**SMALL, gamma=gamma).fit(X, y).predict_proba(X)
+    one = mlp(gamma=gamma).fit(X, y).predict_proba(X)
     own = {"net_params": {"criterion": torch.nn.CrossEntropyLoss}}
-    other = MLPClassifier(**SMALL, **own).fit(X, y).predict_proba(X)
+    other = mlp(**own).fit(X, y).predict_proba(X)
     assert np.array_equal(one, other) == (gamma == 0.0)
 
 
@@ -126,7 +133,7 @@ def test_class_weight_raises_a_class(blobs, gamma):
     X, y = blobs
     params = {**SMALL, "max_epochs": 15, "early_stopping": False, "gamma": gamma}
     means = [
-        MLPClassifier(**params, class_weight=weight).fit(X, y).predict_proba(X)[:, 1].mean()
+        mlp(**params, class_weight=weight).fit(X, y).predict_proba(X)[:, 1].mean()
         for weight in (None, {1: 20.0})
     ]
     assert means[1] > means[0] + 0.1
@@ -136,16 +143,14 @@ def test_balanced_weight_of_balanced_classes_changes_nothing(blobs):
     """40 rows a class: all balanced weights are one."""
     X, y = blobs
     params = {**SMALL, "early_stopping": False}
-    plain, balanced = (
-        MLPClassifier(**params, class_weight=w).fit(X, y) for w in (None, "balanced")
-    )
+    plain, balanced = (mlp(**params, class_weight=w).fit(X, y) for w in (None, "balanced"))
     np.testing.assert_allclose(plain.predict_proba(X), balanced.predict_proba(X), rtol=1e-5)
 
 
 def test_warm_start_goes_on(blobs):
     """A second fit adds to the history and begins where the first ended."""
     X, y = blobs
-    clf = MLPClassifier(**SMALL, warm_start=True, early_stopping=False).fit(X, y)
+    clf = mlp(warm_start=True, early_stopping=False).fit(X, y)
     first = clf.history_["train_loss"].iloc[-1]
     clf.set_params(max_epochs=5).fit(X, y)
     assert clf.history_["epoch"].tolist() == list(range(1, 9))
@@ -192,7 +197,7 @@ def test_failed_fit_leaves_no_fitted_estimator(blobs):
         def on_batch_end(self, net, **kwargs):
             raise RuntimeError("out of memory")
 
-    clf = MLPClassifier(**SMALL, net_params={"callbacks": [Fail()]})
+    clf = mlp(net_params={"callbacks": [Fail()]})
     with pytest.raises(RuntimeError, match="out of memory"):
         clf.fit(*blobs)
     with pytest.raises(NotFittedError):
@@ -204,15 +209,15 @@ def test_bfloat16_trains_and_keeps_float32_weights(blobs):
     X, y = blobs
     clf = MLPClassifier(**{**SMALL, "precision": "bfloat16"}).fit(X, y)
     assert {p.dtype for p in clf.net_.module_.parameters()} == {torch.float32}
-    plain = MLPClassifier(**SMALL).fit(X, y)
+    plain = mlp().fit(X, y)
     np.testing.assert_allclose(clf.predict_proba(X), plain.predict_proba(X), atol=0.05)
 
 
 def test_verbose_prints_a_line_an_epoch(blobs, capsys):
     """Silent by default; verbose=1 adds a table with one line an epoch."""
-    MLPClassifier(**SMALL).fit(*blobs)
+    mlp().fit(*blobs)
     assert capsys.readouterr().out == ""
-    MLPClassifier(**SMALL, verbose=1).fit(*blobs)
+    mlp(verbose=1).fit(*blobs)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2 + 3 and "train_loss" in lines[0]
 
@@ -223,6 +228,6 @@ def test_net_params_reach_skorch(blobs):
 
     clip = GradientNormClipping(0.1)
     given = {"callbacks": [clip], "optimizer": torch.optim.SGD, "optimizer__momentum": 0.9}
-    clf = MLPClassifier(**SMALL, net_params=given).fit(*blobs)
+    clf = mlp(net_params=given).fit(*blobs)
     assert clf.net_.optimizer_.param_groups[0]["momentum"] == 0.9
     assert given["callbacks"] == [clip] and EpochScoring not in map(type, given["callbacks"])

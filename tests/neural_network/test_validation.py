@@ -6,8 +6,10 @@ from imblearn.over_sampling import ADASYN, SMOTE, RandomOverSampler
 from imblearn.under_sampling import RandomUnderSampler
 from sklearn.base import BaseEstimator
 from sklearn.utils.class_weight import compute_class_weight
+from skorch.callbacks import Callback
 
 from sktraffic.neural_network import MLPClassifier
+from sktraffic.neural_network._callbacks import warmup_decay
 from sktraffic.neural_network._validation import (
     class_weight_array,
     resample,
@@ -15,7 +17,14 @@ from sktraffic.neural_network._validation import (
     validation_cut,
 )
 
-SMALL = {"hidden_sizes": (8,), "max_epochs": 2, "lr": 0.01, "random_state": 0, "device": "cpu"}
+SMALL = {
+    "hidden_sizes": (8,), "max_epochs": 2, "lr": 0.01, "random_state": 0, "device": "cpu",
+    "early_stopping": True,
+}  # fmt: skip
+
+
+def mlp(**params):
+    return MLPClassifier(**{**SMALL, **params})
 
 
 class Recorder(BaseEstimator):
@@ -95,7 +104,7 @@ def test_sampler_sees_the_training_part_only(rng):
     """The rows that the sampler gets are real ones, without any of the validation part."""
     X, y = rng.normal(size=(60, 2)).astype(np.float32), np.repeat([0, 1, 2], [10, 20, 30])
     Recorder.seen.clear()
-    clf = MLPClassifier(**SMALL, resampler=Recorder(), validation_fraction=0.2).fit(X, y)
+    clf = mlp(resampler=Recorder(), validation_fraction=0.2).fit(X, y)
     ((given, labels, seed),) = Recorder.seen
     assert np.bincount(labels).tolist() == [8, 16, 24] and seed is not None
     assert all((row == X).all(axis=1).any() for row in given)
@@ -106,7 +115,7 @@ def test_sampler_sees_all_rows_without_early_stopping(rng):
     """Nothing is cut, so nothing is held back from the sampler."""
     X, y = rng.normal(size=(20, 2)), np.repeat([0, 1], 10)
     Recorder.seen.clear()
-    MLPClassifier(**SMALL, resampler=Recorder(), early_stopping=False).fit(X, y)
+    mlp(resampler=Recorder(), early_stopping=False).fit(X, y)
     assert len(Recorder.seen[0][0]) == 20
 
 
@@ -136,14 +145,14 @@ def test_weights_cannot_follow_synthetic_rows(rng):
     """Synthetic rows have no weight: an error, not a guess."""
     X, y = rng.normal(size=(40, 2)), np.repeat([0, 1], [12, 28])
     with pytest.raises(ValueError, match="cannot follow the synthetic rows of resampler SMOTE"):
-        MLPClassifier(**SMALL, resampler=SMOTE()).fit(X, y, sample_weight=np.arange(40) + 1)
+        mlp(resampler=SMOTE()).fit(X, y, sample_weight=np.arange(40) + 1)
 
 
 def test_failing_sampler_names_itself(rng):
     """A sampler's own error is kept, with the counts that it failed on and what to do."""
     X, y = rng.normal(size=(30, 2)), np.repeat([0, 1], [3, 27])
     with pytest.raises(ValueError, match=r"resampler SMOTE failed .*\{0: 2, 1: 24\}.*resampler="):
-        MLPClassifier(**SMALL, resampler=SMOTE(k_neighbors=5)).fit(X, y)
+        mlp(resampler=SMOTE(k_neighbors=5)).fit(X, y)
 
 
 class Broken(Recorder):
@@ -158,7 +167,7 @@ def test_sampler_that_loses_a_class(rng):
     """Every class must come back."""
     X, y = rng.normal(size=(30, 2)), np.repeat([0, 1], 15)
     with pytest.raises(ValueError, match=r"resampler Broken made .* 1 classes lost"):
-        MLPClassifier(**SMALL, resampler=Broken()).fit(X, y)
+        mlp(resampler=Broken()).fit(X, y)
 
 
 def test_balanced_class_weight_is_scikit_learns():
@@ -183,7 +192,7 @@ def test_scale_of_sample_weights_does_not_matter(rng):
     """A factor common to all weights leaves the fit as it is."""
     X, y = rng.normal(size=(40, 2)), np.repeat([0, 1], 20)
     weight = rng.random(40) + 0.1
-    fits = [MLPClassifier(**SMALL).fit(X, y, sample_weight=w) for w in (weight, 8 * weight)]
+    fits = [mlp().fit(X, y, sample_weight=w) for w in (weight, 8 * weight)]
     np.testing.assert_allclose(*(fit.predict_proba(X) for fit in fits), rtol=1e-6)
 
 
@@ -215,3 +224,32 @@ def test_batches_cover_every_row_once():
     weighted = TensorData(data.X, data.y, torch.arange(10.0))
     for x, y in TensorBatches(weighted, 4):
         assert torch.equal(x["X"][:, 0], y) and torch.equal(x["sample_weight"].long(), y)
+
+
+class Copies(BaseEstimator):
+    """A sampler that makes nine copies of every row."""
+
+    def __init__(self, random_state=None):
+        self.random_state = random_state
+
+    def fit_resample(self, X, y):
+        """Copy."""
+        return np.repeat(X, 9, axis=0), np.repeat(y, 9)
+
+
+@pytest.mark.parametrize("weighted_sampling", [False, True])
+def test_an_epoch_is_no_longer_for_synthetic_rows(weighted_sampling):
+    """It draws as many rows as there were, anew each time, and the schedule counts those steps."""
+    sizes, rates = [], []
+
+    class Spy(Callback):
+        def on_batch_begin(self, net, batch=None, training=False, **kwargs):
+            sizes.append(len(batch[1]))
+            rates.append(net.optimizer_.param_groups[0]["lr"])
+
+    X = np.arange(100.0)[:, None]
+    params = {"early_stopping": False, "batch_size": 40, "warmup_ratio": 0.5}
+    params |= {"resampler": Copies(), "weighted_sampling": weighted_sampling}
+    mlp(**params, net_params={"callbacks": [Spy()]}).fit(X, np.arange(100) % 2)
+    assert sizes == [40, 40, 20] * 2
+    np.testing.assert_allclose(rates, [0.01 * warmup_decay(i, 6, 0.5) for i in range(6)])

@@ -39,9 +39,14 @@ def gaps():
             batch_size=128,
             validation_fraction=0.25,
             monitor="f1_macro",
+            early_stopping=True,
+            embedding="linear",
+            dropout=0.3,
+            lr=0.005,
+            warmup_ratio=0.0,
             random_state=seed,
         )
-        sampler = GuardedADASYN(random_state=seed)
+        sampler = GuardedADASYN(random_state=seed, level="majority")
         before = net.fit(*sampler.fit_resample(X, y))
         inside = before.history_["f1_macro"].max()
         out["before"].append(inside - f1_score(y_test, before.predict(X_test), average="macro"))

@@ -182,13 +182,15 @@ def networks():
 
     bert = {"hidden_size": 8, "n_heads": 2, "n_layers": 1, "intermediate_size": 8}
     bert |= {"gru_hidden_size": 4, **SHORT}
+    small = {"d_token": 8, "n_heads": 2, "n_layers": 1, "d_hidden": 8, **SHORT}
     return {
         "mlp": (MLPClassifier((8,), **SHORT), "table"),
         "mlp, double": (MLPClassifier((8,), precision="float64", **SHORT), "table"),
-        "transformers": (
-            TransformerEnsemble(2, d_token=8, n_heads=2, n_layers=1, d_hidden=8, **SHORT),
-            "table",
-        ),
+        "mlp, one member": (MLPClassifier((8,), n_members=1, **SHORT), "table"),
+        "mlp, linear": (MLPClassifier((8,), embedding="linear", **SHORT), "table"),
+        "transformers": (TransformerEnsemble(2, **small), "table"),
+        "transformers, tokens shared": (TransformerEnsemble(2, max_tokens=2, **small), "table"),
+        "transformers, bins": (TransformerEnsemble(2, embedding="piecewise", **small), "table"),
         "bert on tokens": (BiGRUDABert(**bert), "tokens"),
         "bert on a table": (BiGRUDABert(**bert), "table"),
         "packet cnn": (DeepPacketCNN(n_filters=(4, 4), hidden_sizes=(4,), **SHORT), "tokens"),
@@ -197,8 +199,9 @@ def networks():
     }
 
 
-NETWORKS = ("mlp", "mlp, double", "transformers", "bert on tokens", "bert on a table", "packet cnn",
-            "packet sae", "cnn-lstm")  # fmt: skip
+NETWORKS = ("mlp", "mlp, double", "mlp, one member", "mlp, linear", "transformers",
+            "transformers, tokens shared", "transformers, bins", "bert on tokens",
+            "bert on a table", "packet cnn", "packet sae", "cnn-lstm")  # fmt: skip
 
 
 @pytest.mark.neural
