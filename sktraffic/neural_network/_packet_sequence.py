@@ -45,22 +45,22 @@ class PacketSequenceClassifier(BaseTorchClassifier):
     size_embedding : int, default=32
         Width of a learned vector for each signed size to 1500 bytes, beside its logarithm; 0 is
         the logarithm alone.
-    n_channels : int, default=96
+    n_channels : int, default=128
         Channels of the convolutions.
     n_blocks : int, default=4
         Residual blocks of two convolutions.
-    kernel_size : int, default=5
+    kernel_size : int, default=3
         Packets that a convolution sees.
     dropout : float, default=0.3
         Before the last layer; half of it inside the blocks.
     head : {"linear", "cosine"}, default="linear"
         Last layer: linear, or the cosine to a direction of each class times a learned scale.
-    size_dropout : float, default=0.2
+    size_dropout : float, default=0.3
         Probability in training of hiding the learned vector of a packet's size.
     jitter : float, default=0.1
         In training a session's intervals are stretched by one random factor of this standard
         deviation (of its logarithm), and each by a smaller one.
-    packet_loss : float, default=0.05
+    packet_loss : float, default=0.1
         Probability in training that a packet is lost.
     packet_merge : float, default=0.0
         Probability in training that a packet joins the one before it, of the same direction.
@@ -114,14 +114,14 @@ class PacketSequenceClassifier(BaseTorchClassifier):
     fields: Any = None
     statistics: Any = "extended"
     size_embedding: int = 32
-    n_channels: int = 96
+    n_channels: int = 128
     n_blocks: int = 4
-    kernel_size: int = 5
+    kernel_size: int = 3
     dropout: float = 0.3
     head: str = "linear"
-    size_dropout: float = 0.2
+    size_dropout: float = 0.3
     jitter: float = 0.1
-    packet_loss: float = 0.05
+    packet_loss: float = 0.1
     packet_merge: float = 0.0
     late_start: float = 0.0
     cuts: tuple = ()

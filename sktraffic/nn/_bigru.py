@@ -73,7 +73,7 @@ class BiGRU(nn.Module):
         (torch.Size([1, 3, 6]), False)
         """
         if mask is None:
-            return self._layers(x, self._both_ways)
+            return self.gru(x)[0] if x.is_cuda else self._layers(x, self._both_ways)
         step = torch.arange(1, x.shape[1] + 1, device=x.device)
         length = (mask * step).amax(dim=1).clamp(min=1)  # (B,), up to the last token
         if x.is_cuda:
@@ -84,11 +84,11 @@ class BiGRU(nn.Module):
         return self._turned(x, length)
 
     def _packed(self, x, length):
-        """Leave the padding out, as cuDNN does best."""
+        """Leave the padding out; cuDNN wants the weights of all layers in one piece."""
         packed = pack_padded_sequence(x, length.cpu(), batch_first=True, enforce_sorted=False)
-        layer = partial(self._both_ways, batch_sizes=packed.batch_sizes)
-        out = packed._replace(data=self._layers(packed.data, layer))
-        return pad_packed_sequence(out, batch_first=True, total_length=x.shape[1])[0]
+        return pad_packed_sequence(self.gru(packed)[0], batch_first=True, total_length=x.shape[1])[
+            0
+        ]
 
     def _turned(self, x, length):
         """Turn each row round within its length for the way back.
@@ -107,14 +107,10 @@ class BiGRU(nn.Module):
             x = one_layer(x, weights[2 * layer], weights[2 * layer + 1])
         return x
 
-    def _both_ways(self, x, there, back, batch_sizes=None):
-        """One layer of torch's own GRU: (B, T, D), or packed (N, D), -> (..., 2 H)."""
-        n_rows = x.shape[0] if batch_sizes is None else int(batch_sizes[0])
-        start = x.new_zeros(2, n_rows, self.gru.hidden_size)
-        rest = [*there, *back], True, 1, 0.0, self.training, True
-        if batch_sizes is None:
-            return torch.gru(x, start, *rest, True)[0]
-        return torch.gru(x, batch_sizes, start, *rest)[0]
+    def _both_ways(self, x, there, back):
+        """One layer of torch's own GRU: (B, T, D) -> (B, T, 2 H)."""
+        start = x.new_zeros(2, x.shape[0], self.gru.hidden_size)
+        return torch.gru(x, start, [*there, *back], True, 1, 0.0, self.training, True, True)[0]
 
     def _by_direction(self, x, there, back, length):
         """Run one layer each way: (B, T, D) -> (B, T, 2 H)."""

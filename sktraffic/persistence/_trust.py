@@ -24,6 +24,7 @@ sktraffic.cluster._optics.OPTICSDBSCAN
 sktraffic.ensemble._selection.MeanOfFits
 sktraffic.ensemble._selection.SelectionEnsemble
 sktraffic.feature_extraction._byte_tokens.ByteTokens
+sktraffic.feature_extraction._packet_sizes.PacketSizeMatrix
 sktraffic.feature_extraction._protocol_matrix.ProtocolMatrix
 sktraffic.feature_extraction._sequences.PacketSequences
 sktraffic.feature_extraction._session_features.SessionFeatures

@@ -5,16 +5,27 @@ from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from sktraffic._base import BaseEstimator
-from sktraffic.feature_extraction import PacketSequences, SessionFeatures, SessionStatistics
+from sktraffic.feature_extraction import (
+    ByteTokens,
+    PacketSequences,
+    PacketSizeMatrix,
+    SessionFeatures,
+    SessionStatistics,
+)
 
 
 class KnownFeatures(TransformerMixin, BaseEstimator):
-    """Extended statistics, messages where the table has them, and the first packets.
+    """Statistics, frequent packet sizes, first packets; messages and payload bytes where known.
 
     Parameters
     ----------
     n_packets : int, default=30
         Packets whose signed sizes and intervals are columns.
+    max_sizes : int, default=512
+        Signed sizes, the most frequent ones, whose packets are counted.
+    n_bytes : int or None, default=64
+        Payload bytes of each of the first four packets, where the table has `packet_bytes`; None
+        leaves them out.
 
     Attributes
     ----------
@@ -32,15 +43,22 @@ class KnownFeatures(TransformerMixin, BaseEstimator):
     True
     """
 
-    def __init__(self, n_packets=30):
+    def __init__(self, n_packets=30, max_sizes=512, n_bytes=64):
         self.n_packets = n_packets
+        self.max_sizes = max_sizes
+        self.n_bytes = n_bytes
 
     def fit(self, X, y=None):
         """Find out what the table has."""
-        known = "packet_message" in X.columns and not X["packet_message"].isna().any()
-        statistics = SessionFeatures("extended") if known else SessionStatistics("extended")
-        packets = PacketSequences(self.n_packets, fields=["signed_size", "iat"])
-        self.parts_ = [part.fit(X) for part in (statistics, packets)]
+        statistics = SessionFeatures if _is_known(X, "packet_message") else SessionStatistics
+        parts = [
+            statistics("extended"),
+            PacketSizeMatrix(self.max_sizes, min_sessions=1),
+            PacketSequences(self.n_packets, fields=["signed_size", "iat"]),
+        ]
+        if self.n_bytes and _is_known(X, "packet_bytes"):
+            parts.append(ByteTokens(self.n_bytes, n_packets=4, start="payload"))
+        self.parts_ = [part.fit(X) for part in parts]
         return self
 
     def transform(self, X):
@@ -58,3 +76,7 @@ class KnownFeatures(TransformerMixin, BaseEstimator):
         tags.input_tags.two_d_array = False
         tags.input_tags.allow_nan = True
         return tags
+
+
+def _is_known(X, column):
+    return column in X.columns and not X[column].isna().any()

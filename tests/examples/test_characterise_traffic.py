@@ -18,6 +18,7 @@ def test_example_runs(monkeypatch, capsys):
     if not EXAMPLE.is_file():
         pytest.skip("the examples are not beside the tests")
     monkeypatch.setattr(plt, "show", lambda: None)
+    plt.close("all")  # those of other tests
     begin = time.process_time()
     found = runpy.run_path(str(EXAMPLE))
     assert time.process_time() - begin < 30

@@ -31,6 +31,7 @@ from sklearn.utils.estimator_checks import (
 from sktraffic.feature_extraction import (
     ByteTokens,
     PacketSequences,
+    PacketSizeMatrix,
     ProtocolMatrix,
     SessionFeatures,
     SessionStatistics,
@@ -44,6 +45,7 @@ TRANSFORMERS = [
     ProtocolMatrix("learned", normalise="count", protocol_set=True),
     SessionFeatures(features="extended"),
     PacketSequences(5, scale="log"),
+    PacketSizeMatrix(20, min_sessions=1),
     ByteTokens(20, tokens="pair", start="ip"),
 ]
 

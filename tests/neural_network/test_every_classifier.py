@@ -262,7 +262,6 @@ def test_a_fit_on_a_gpu_repeats_and_leaves_the_global_generator(estimator):
 @gpu
 @every
 def test_bfloat16_on_a_gpu(clf):
-    """Half of the bits on the card, float32 outside."""
+    """Half of the bits on the card, probabilities outside."""
     fitted = clone(clf).set_params(device="cuda", precision="bfloat16").fit(X, Y)
-    assert answers(fitted).dtype == np.float32
-    np.testing.assert_allclose(answers(fitted).sum(axis=1), 1, atol=1e-3)
+    np.testing.assert_allclose(answers(fitted).sum(axis=1), 1, atol=1e-6)

@@ -119,7 +119,7 @@ def test_learns_from_the_bundled_captures(lab):
         {"jitter": 0.0},
         {"size_dropout": 0.5},
         {"size_embedding": 0},
-        {"kernel_size": 3},
+        {"kernel_size": 5},
         {"n_blocks": 0},
         {"head": "cosine"},
         {"statistics": None},

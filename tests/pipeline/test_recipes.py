@@ -86,9 +86,10 @@ def test_sequences_is_the_network_with_a_seed():
 
 
 def test_known_features_are_those_of_the_table():
-    """Messages where there are any, statistics and the first packets always; names in order."""
+    """Messages and bytes where there are any, the rest always; names in order."""
     X = load_lab_sessions().data.iloc[:50]
-    full, bare = KnownFeatures(2).fit(X), KnownFeatures(2).fit(X.drop(columns="packet_message"))
+    full = KnownFeatures(2).fit(X)
+    bare = KnownFeatures(2).fit(X.drop(columns=["packet_message", "packet_bytes"]))
     assert full.transform(X).shape == (50, len(full.get_feature_names_out()))
     shared = np.isin(full.get_feature_names_out(), bare.get_feature_names_out())
     np.testing.assert_array_equal(full.transform(X)[:, shared], bare.transform(X))
@@ -96,5 +97,6 @@ def test_known_features_are_those_of_the_table():
     assert "tls_client_hello" in set(full.get_feature_names_out()) - set(
         bare.get_feature_names_out()
     )
-    null = X.assign(packet_message=None)
-    assert len(clone(full).fit(null).parts_) == 2
+    assert "token_258" in full.get_feature_names_out()
+    null = X.assign(packet_message=None, packet_bytes=None)
+    assert len(clone(full).fit(null).parts_) == 3
