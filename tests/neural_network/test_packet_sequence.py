@@ -176,7 +176,7 @@ LABELS = np.repeat(["vpn", "web"], 10)
         ({"fields": ["iat"]}, "with signed_size, or size and direction, among them"),
         ({"statistics": None}, "statistics=None has no effect with packet sequences"),
         ({"cuts": (0,)}, "cuts must hold positive integers"),
-        ({"size_embedding": 0, "size_dropout": 0.3}, "size_dropout=0.3 .*size_embedding=0"),
+        ({"size_embedding": 0, "size_dropout": 0.4}, "size_dropout=0.4 .*size_embedding=0"),
         ({"jitter": 0.3, "fields": ["signed_size"]}, "jitter=0.3 has no effect with fields="),
         ({"n_packets": 0}, "'n_packets' parameter"),
     ],
