@@ -33,7 +33,7 @@ def test_counts_by_hand():
 def test_the_most_frequent_sizes_come_first_and_small_ones_before_large():
     """Sessions count, not packets: 7 stands in two sessions, 8 three times in one."""
     signed = [[7, 8, 8, 8], [7, -5], [-5], [9]]
-    fit = lambda n: PacketSizeMatrix(n, min_sessions=1).fit(table(signed)).sizes_  # noqa: E731
+    fit = lambda n: PacketSizeMatrix(max_sizes=n, min_sessions=1).fit(table(signed)).sizes_  # noqa: E731
     assert fit(1).tolist() == [-5]
     assert fit(2).tolist() == [-5, 7]
     assert fit(3).tolist() == [-5, 7, 8]
