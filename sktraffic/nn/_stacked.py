@@ -142,7 +142,7 @@ def stacked_forward(stacked, x, n_heads):
         tokens = torch.addcmul(stacked["tokens.bias"], x, stacked["tokens.weight"])
     else:
         tokens = torch.stack([tokenizer(x) for tokenizer in stacked["tokenizers"]])
-        first = stacked["first"].expand(-1, len(x), -1, -1)  # (M, B, 1, E)
+        first = stacked["first"].expand(-1, x.shape[0], -1, -1)  # (M, B, 1, E)
         tokens = torch.cat([first, tokens], dim=2)
     n_members, _, length, width = tokens.shape
     tokens = tokens.view(n_members, -1, width)  # (M, B T, E)

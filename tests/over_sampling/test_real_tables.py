@@ -24,7 +24,7 @@ def flows(traffic_data):
 
 
 def test_real_flows_with_a_lone_session(flows):
-    """Imblearn raises; here every class reaches the majority and every value stays possible."""
+    """Imblearn raises; here every class reaches the median one and every value stays possible."""
     X, y = flows
     with pytest.raises(ValueError):
         ADASYN(random_state=0).fit_resample(X, y)
@@ -33,7 +33,7 @@ def test_real_flows_with_a_lone_session(flows):
     counts = pd.Series(got_y).value_counts()
     methods = dict(zip(sampler.report_["class"], sampler.report_["method"], strict=True))
     assert methods["scpDown5"] == "jitter"
-    assert (counts >= 0.9 * counts.max()).all()
+    assert (counts >= 0.9 * pd.Series(y).value_counts().median()).all()
     assert got.dtypes.tolist() == X.dtypes.tolist()
     assert set(got["Protocol"]) <= {0, 6, 17}
     assert (got >= X.min()).all().all() and (got <= X.max()).all().all()
