@@ -5,11 +5,13 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 import sktraffic
 from sktraffic._versions import CORE, installed
 
 ROOT = Path(sktraffic.__file__).parents[1]
+LOCKED = {"python_version": "3.11", "sys_platform": "linux", "platform_machine": "x86_64"}
 
 
 def text(name):
@@ -21,11 +23,17 @@ def text(name):
 
 
 def required():
-    """Return the lower bound of each requirement, core and extras, by distribution."""
+    """Return the lower bound of each requirement on the lock's Python, by distribution."""
     project = tomllib.loads(text("pyproject.toml"))["project"]
     groups = [project["dependencies"], *project["optional-dependencies"].values()]
     pattern = r"([\w-]+)(?:\[[\w,]+\])?>=([\d.]+)"
-    found = (re.match(pattern, line) for group in groups for line in group)
+    lines = [line for group in groups for line in group]
+    markers = [Requirement(line).marker for line in lines]
+    found = (
+        re.match(pattern, line)
+        for line, marker in zip(lines, markers, strict=True)
+        if marker is None or marker.evaluate(LOCKED)
+    )
     return {match[1].lower(): match[2] for match in found if match}
 
 
