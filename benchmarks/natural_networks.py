@@ -27,6 +27,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from paper_tables.data import lab_sessions, load_android, load_iot
+from paper_tables.models import PAPER_MLP
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.pipeline import make_pipeline
@@ -37,10 +38,6 @@ from sktraffic.feature_selection import ForestSelector
 from sktraffic.model_selection import CaptureKFold
 from sktraffic.over_sampling import GuardedADASYN
 
-PAPER = {
-    "hidden_sizes": (256, 512, 256), "embedding": "linear", "dropout": 0.3, "lr": 0.005,
-    "batch_size": 4096, "max_epochs": 100, "warmup_ratio": 0.0, "early_stopping": True,
-}  # fmt: skip
 DEFAULT = ("forest", "mlp", "mlp, no resampler")
 
 
@@ -97,7 +94,7 @@ def contender(name, seed):
         "mlp, no resampler": lambda: MLPClassifier(**given),
         "mlp, all levelled": lambda: MLPClassifier(resampler=levelled, **given),
         "mlp, one member": lambda: MLPClassifier(n_members=1, **given),
-        "paper": lambda: MLPClassifier(resampler=levelled, **given, **PAPER),
+        "paper": lambda: MLPClassifier(resampler=levelled, **given, **PAPER_MLP),
         "transformer": lambda: TransformerEnsemble(**given),
         "transformer, piecewise": lambda: TransformerEnsemble(embedding="piecewise", **given),
         "selector, transformer": lambda: TransformerEnsemble(**given),

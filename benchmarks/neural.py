@@ -16,6 +16,7 @@ from functools import partial
 
 import numpy as np
 import torch
+from paper_tables.models import PAPER_MLP
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier as SklearnMLP
@@ -53,13 +54,6 @@ def torch_mlp(n_features, n_classes):
     )  # fmt: skip
 
 
-# the perceptron of Qi et al.
-PAPER = {
-    "hidden_sizes": (256, 512, 256), "embedding": "linear", "dropout": 0.3, "lr": 0.005,
-    "batch_size": 4096, "warmup_ratio": 0.0,
-}  # fmt: skip
-
-
 def bare_loop(module, X, y, n_epochs, batch_size, device):
     """Train by hand: shuffle, slice, step, and nothing else."""
     X, y = torch.from_numpy(X).to(device), torch.from_numpy(y).to(device)
@@ -83,7 +77,7 @@ def epoch_section(device, n_epochs=3, repeats=5):
     X, y = make_data()
     for batch_size in (4096, 256):
         shared = {"batch_size": batch_size, "early_stopping": False, "random_state": 0}
-        ours = MLPClassifier(max_epochs=n_epochs, device=device, **PAPER | shared)
+        ours = MLPClassifier(**PAPER_MLP | shared | {"max_epochs": n_epochs}, device=device)
         theirs = SklearnMLP((256, 512, 256), max_iter=n_epochs, learning_rate_init=0.005,
                             n_iter_no_change=10**6, tol=0.0, **shared)  # fmt: skip
         rivals = {
@@ -142,7 +136,7 @@ def latency_section(device, n_calls=2000):
     least = None
     for clf, aim in (
         (LogisticRegression(), None),
-        (MLPClassifier(**PAPER | shared), 2.0),
+        (MLPClassifier(**PAPER_MLP | shared), 2.0),
         (MLPClassifier(**shared), None),
         (TransformerEnsemble(**shared), 5.0),
     ):
@@ -190,7 +184,9 @@ def onnx_session(pipe):
 def memory_section(device):
     """Size of the MLP's weights, alone and as a pickled estimator."""
     X, y = make_data(512)
-    clf = MLPClassifier(**PAPER | {"max_epochs": 1}, device=device).fit(X, y)
+    clf = MLPClassifier(
+        **PAPER_MLP | {"max_epochs": 1, "early_stopping": False}, device=device
+    ).fit(X, y)
     weights = sum(p.numel() * p.element_size() for p in clf.net_.module_.parameters())
     yield "MLP weights", weights / 2**20, "MiB", None
     yield "  pickled estimator", len(pickle.dumps(clf)) / 2**20, "MiB", None

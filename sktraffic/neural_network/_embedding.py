@@ -6,6 +6,8 @@ import numpy as np
 
 from sktraffic._compat import Interval, StrOptions
 from sktraffic.neural_network._base import BaseTorchClassifier
+from sktraffic.neural_network._runtime import DTYPES
+from sktraffic.nn import PiecewiseLinearEncoding
 
 
 class FeatureTableClassifier(BaseTorchClassifier):
@@ -28,6 +30,10 @@ class FeatureTableClassifier(BaseTorchClassifier):
     def _learn_inputs(self, X, weight, seed):
         if self.embedding == "piecewise":
             self.bin_edges_ = bin_edges(X, self.n_bins, weight)
+
+    def _encoding(self):
+        """Return the bins that were learned, as the first layer of a network."""
+        return PiecewiseLinearEncoding(self.bin_edges_, DTYPES[self.precision])
 
     def _forget(self):
         super()._forget()

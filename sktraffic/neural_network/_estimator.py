@@ -99,7 +99,7 @@ class TorchEstimator(TrainingParams):
         size = batch_rows(self.batch_size, len(data))
         own = [*callbacks, ("epoch_timer", EpochTimer())]
         own.append(("fit_tasks", FitTasks(context, hook, epochs)))
-        n_batches = -(-data.epoch_rows // min(size, len(data)))
+        n_batches = len(TensorBatches(data, size))
         own += self._watchers(n_batches, epochs)
         if self.warmup_ratio and with_end:
             own.append(("warmup_decay", WarmupDecay(self.warmup_ratio, epochs, n_batches)))

@@ -10,8 +10,8 @@ from sktraffic._compat import Interval
 from sktraffic.neural_network._callbacks import SlowFit
 from sktraffic.neural_network._embedding import FeatureTableClassifier, token_groups
 from sktraffic.neural_network._params import COUNT, SHARE
-from sktraffic.neural_network._runtime import DTYPES, derive_seed
-from sktraffic.nn import FeatureTransformer, GroupTokenizer, PiecewiseLinearEncoding
+from sktraffic.neural_network._runtime import derive_seed
+from sktraffic.nn import FeatureTransformer, GroupTokenizer
 
 
 class TransformerParams(FeatureTableClassifier):
@@ -48,7 +48,7 @@ class TransformerParams(FeatureTableClassifier):
         sizes = self.d_token, self.n_heads, self.n_layers, self.d_hidden
         tokenizer = None  # one token a feature
         if self.embedding == "piecewise":
-            encode = PiecewiseLinearEncoding(self.bin_edges_, DTYPES[self.precision])
+            encode = self._encoding()
             groups = self.token_groups_[encode.column]
             tokenizer = nn.Sequential(encode, GroupTokenizer(groups, self.d_token))
         elif self.token_groups_.max() + 1 < n_features:

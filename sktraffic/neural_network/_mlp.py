@@ -6,8 +6,7 @@ from sktraffic._compat import StrOptions
 from sktraffic.neural_network._embedding import FeatureTableClassifier
 from sktraffic.neural_network._inputs import check_sizes
 from sktraffic.neural_network._params import COUNT, SHARE
-from sktraffic.neural_network._runtime import DTYPES
-from sktraffic.nn import ACTIVATIONS, MLP, PiecewiseLinearEncoding, WideMLP
+from sktraffic.nn import ACTIVATIONS, MLP, WideMLP
 
 
 class MLPClassifier(FeatureTableClassifier):
@@ -81,5 +80,4 @@ class MLPClassifier(FeatureTableClassifier):
         sizes = self.hidden_sizes, self.activation, self.dropout
         if self.embedding == "linear":
             return MLP(n_features, n_classes, *sizes)
-        encode = PiecewiseLinearEncoding(self.bin_edges_, DTYPES[self.precision])
-        return WideMLP(encode, n_classes, *sizes, self.n_members)
+        return WideMLP(self._encoding(), n_classes, *sizes, self.n_members)

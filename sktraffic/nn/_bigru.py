@@ -86,9 +86,8 @@ class BiGRU(nn.Module):
     def _packed(self, x, length):
         """Leave the padding out; cuDNN wants the weights of all layers in one piece."""
         packed = pack_padded_sequence(x, length.cpu(), batch_first=True, enforce_sorted=False)
-        return pad_packed_sequence(self.gru(packed)[0], batch_first=True, total_length=x.shape[1])[
-            0
-        ]
+        out, _ = self.gru(packed)
+        return pad_packed_sequence(out, batch_first=True, total_length=x.shape[1])[0]
 
     def _turned(self, x, length):
         """Turn each row round within its length for the way back.
