@@ -150,7 +150,7 @@ _DRAWS = {
             _T.uniform_, _T.normal_, _T.random_, _T.bernoulli_, _T.exponential_, _T.geometric_,
             _T.cauchy_, _T.log_normal_, _T.bernoulli, _T.multinomial, torch.bernoulli,
             torch.multinomial, torch.normal, torch.poisson, torch.rand, torch.randn, torch.randint,
-            torch.randperm,
+            torch.randperm, bit_dropout,
         ),
         _with_generator,
     ),

@@ -3,6 +3,7 @@
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.overrides import handle_torch_function, has_torch_function_unary
 
 _STEPS = 2**16
 
@@ -40,6 +41,9 @@ def bit_dropout(x, p, training=True, generator=None):
     """
     if not training or p == 0:
         return x
+    if generator is None and has_torch_function_unary(x):
+        # a mode may have a generator for all of it: told of each line, it would cost as much
+        return handle_torch_function(bit_dropout, (x,), x, p)
     if x.device.type != "cpu":
         if generator is None:
             return F.dropout(x, p)

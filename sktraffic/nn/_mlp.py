@@ -64,6 +64,8 @@ class MLP(nn.Sequential):
         layers, width = [], n_features
         for i, size in enumerate(hidden_sizes, start=1):
             layers += [nn.Linear(width, size), nonlinearity()]
+            if hasattr(layers[-1], "inplace"):  # nothing else reads what the linear layer gave
+                layers[-1].inplace = True
             if i < len(hidden_sizes):
                 layers.append(BitDropout(dropout))
             width = size
