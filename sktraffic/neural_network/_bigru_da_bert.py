@@ -1,6 +1,5 @@
 """BiGRU-DA-BERT as an estimator, for byte tokens and for feature tables."""
 
-from dataclasses import field
 from typing import Any
 
 import numpy as np
@@ -10,13 +9,13 @@ from sktraffic._compat import HasMethods, StrOptions
 from sktraffic.neural_network import _inputs
 from sktraffic.neural_network._base import BaseTorchClassifier
 from sktraffic.neural_network._masked_byte_model import MaskedByteModel
-from sktraffic.neural_network._params import BERT_CONSTRAINTS, COUNT, SHARE
+from sktraffic.neural_network._params import COUNT, SHARE, BertParams, parameter
 from sktraffic.neural_network._pretrained import bert_state, load_bert, read_folder
 from sktraffic.neural_network._tokens import check_heads, check_tokens
 from sktraffic.nn import BiGRUDABertNet
 
 
-class BiGRUDABert(BaseTorchClassifier):
+class BiGRUDABert(BertParams, BaseTorchClassifier):
     """BERT, bidirectional GRU and differential attention over sessions.
 
     Liang et al., "BiGRU-DA-BERT Encrypted Traffic Classification Technology Based on BERT": the
@@ -82,38 +81,19 @@ class BiGRUDABert(BaseTorchClassifier):
     ['web']
     """
 
-    vocab_size: int = field(default=260, kw_only=False)
-    hidden_size: int = 768
-    n_layers: int = 12
-    n_heads: int = 8
-    intermediate_size: int | None = None
-    max_length: int = 128
-    dropout: float = 0.1
-    gru_hidden_size: int = 768
-    gru_layers: int = 2
-    gru_dropout: float = 0.5
-    attention: str | None = "differential"
-    shared_value: bool = False
-    pretrained: Any = None
-    freeze_bert: bool = False
+    gru_hidden_size: int = parameter(768, COUNT)
+    gru_layers: int = parameter(2, COUNT)
+    gru_dropout: float = parameter(0.5, SHARE)
+    attention: str | None = parameter("differential", StrOptions({"differential", "softmax"}), None)
+    shared_value: bool = parameter(False, "boolean")
+    pretrained: Any = parameter(None, str, HasMethods(["__fspath__"]), MaskedByteModel, None)
+    freeze_bert: bool = parameter(False, "boolean")
     lr: float = 2e-5
     batch_size: int | None = 32
     max_epochs: int = 50
     warmup_ratio: float = 0.1
     gamma: float = 2.0
     early_stopping: bool = False
-
-    _parameter_constraints = {
-        **BaseTorchClassifier._parameter_constraints,
-        **BERT_CONSTRAINTS,
-        "gru_hidden_size": [COUNT],
-        "gru_layers": [COUNT],
-        "gru_dropout": [SHARE],
-        "attention": [StrOptions({"differential", "softmax"}), None],
-        "shared_value": ["boolean"],
-        "pretrained": [str, HasMethods(["__fspath__"]), MaskedByteModel, None],
-        "freeze_bert": ["boolean"],
-    }
 
     # the activations of more rows than this, at the paper's size, outgrow a small machine
     _predict_rows = 256
@@ -154,22 +134,9 @@ class BiGRUDABert(BaseTorchClassifier):
 
     def _build_module(self, n_features, n_classes):
         check_heads(self.hidden_size, self.n_heads)
-        module = BiGRUDABertNet(
-            n_classes,
-            self.vocab_size,
-            self.hidden_size,
-            self.n_layers,
-            self.n_heads,
-            self.intermediate_size,
-            self.max_length,
-            self.dropout,
-            None if self._reads_tokens else n_features,
-            self.gru_hidden_size,
-            self.gru_layers,
-            self.gru_dropout,
-            self.attention,
-            self.shared_value,
-        )
+        columns = None if self._reads_tokens else n_features
+        sizes = self._shared_with(BiGRUDABertNet)
+        module = BiGRUDABertNet(n_classes, n_columns=columns, **sizes)
         module.encoder.bert.requires_grad_(not self.freeze_bert)
         return module
 

@@ -1,11 +1,9 @@
 """Convolutions and an LSTM as an estimator."""
 
-from dataclasses import field
-
 from sktraffic.neural_network._base import BaseTorchClassifier
 from sktraffic.neural_network._bytes import ByteInputs
 from sktraffic.neural_network._inputs import check_sizes
-from sktraffic.neural_network._params import COUNT, SHARE
+from sktraffic.neural_network._params import COUNT, SHARE, parameter
 from sktraffic.nn import CNNLSTMNet
 
 
@@ -54,33 +52,14 @@ class CNNLSTM(ByteInputs, BaseTorchClassifier):
     ['http', 'tls']
     """
 
-    n_filters: tuple = field(default=(32, 64), kw_only=False)
-    n_channels: int = 1
-    kernel_size: int = 4
-    lstm_hidden_size: int = 100
-    hidden_sizes: tuple = (100,)
-    dropout: float = 0.2
-
-    _parameter_constraints = {
-        **BaseTorchClassifier._parameter_constraints,
-        "n_channels": [COUNT],
-        "n_filters": ["array-like"],
-        "kernel_size": [COUNT],
-        "lstm_hidden_size": [COUNT],
-        "hidden_sizes": ["array-like"],
-        "dropout": [SHARE],
-    }
+    n_filters: tuple = parameter((32, 64), "array-like", kw_only=False)
+    n_channels: int = parameter(1, COUNT)
+    kernel_size: int = parameter(4, COUNT)
+    lstm_hidden_size: int = parameter(100, COUNT)
+    hidden_sizes: tuple = parameter((100,), "array-like")
+    dropout: float = parameter(0.2, SHARE)
 
     def _build_module(self, n_features, n_classes):
         check_sizes("n_filters", self.n_filters)
         check_sizes("hidden_sizes", self.hidden_sizes)
-        return CNNLSTMNet(
-            n_features,
-            n_classes,
-            self.n_channels,
-            self.n_filters,
-            self.kernel_size,
-            self.lstm_hidden_size,
-            self.hidden_sizes,
-            self.dropout,
-        )
+        return CNNLSTMNet(n_features, n_classes, **self._shared_with(CNNLSTMNet))

@@ -1,11 +1,9 @@
 """Deep Packet's convolutional network as an estimator."""
 
-from dataclasses import field
-
 from sktraffic.neural_network._base import BaseTorchClassifier
 from sktraffic.neural_network._bytes import ByteInputs
 from sktraffic.neural_network._inputs import check_sizes
-from sktraffic.neural_network._params import SHARE
+from sktraffic.neural_network._params import SHARE, parameter
 from sktraffic.nn import DeepPacketCNNNet
 
 
@@ -55,32 +53,15 @@ class DeepPacketCNN(ByteInputs, BaseTorchClassifier):
     ['http', 'tls']
     """
 
-    n_filters: tuple = field(default=(200, 200), kw_only=False)
-    kernel_sizes: tuple = (4, 5)
-    strides: tuple = (3, 1)
-    hidden_sizes: tuple = (200, 100, 50)
-    dropout: float = 0.05
+    n_filters: tuple = parameter((200, 200), "array-like", kw_only=False)
+    kernel_sizes: tuple = parameter((4, 5), "array-like")
+    strides: tuple = parameter((3, 1), "array-like")
+    hidden_sizes: tuple = parameter((200, 100, 50), "array-like")
+    dropout: float = parameter(0.05, SHARE)
     max_epochs: int = 300
-
-    _parameter_constraints = {
-        **BaseTorchClassifier._parameter_constraints,
-        "n_filters": ["array-like"],
-        "kernel_sizes": ["array-like"],
-        "strides": ["array-like"],
-        "hidden_sizes": ["array-like"],
-        "dropout": [SHARE],
-    }
 
     def _build_module(self, n_features, n_classes):
         for name in ("n_filters", "kernel_sizes", "strides"):
             check_sizes(name, getattr(self, name), length=2)
         check_sizes("hidden_sizes", self.hidden_sizes)
-        return DeepPacketCNNNet(
-            n_features,
-            n_classes,
-            self.n_filters,
-            self.kernel_sizes,
-            self.strides,
-            tuple(self.hidden_sizes),
-            self.dropout,
-        )
+        return DeepPacketCNNNet(n_features, n_classes, **self._shared_with(DeepPacketCNNNet))

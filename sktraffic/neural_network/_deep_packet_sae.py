@@ -1,20 +1,17 @@
 """Deep Packet's stacked auto-encoder as an estimator."""
 
-from dataclasses import field
 from functools import partial
-from numbers import Integral
 
 import pandas as pd
 import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from sktraffic._compat import Interval
 from sktraffic.neural_network._base import BaseTorchClassifier
 from sktraffic.neural_network._bytes import ByteInputs
 from sktraffic.neural_network._inputs import check_sizes
 from sktraffic.neural_network._net import TensorBatches, TensorData, TensorNet, batch_rows
-from sktraffic.neural_network._params import POSITIVE, SHARE
+from sktraffic.neural_network._params import NATURAL, POSITIVE, SHARE, parameter
 from sktraffic.neural_network._random import FitRandom
 from sktraffic.neural_network._runtime import derive_seed
 from sktraffic.nn import DeepPacketSAENet
@@ -67,19 +64,11 @@ class DeepPacketSAE(ByteInputs, BaseTorchClassifier):
     2
     """
 
-    hidden_sizes: tuple = field(default=(400, 300, 200, 100, 50), kw_only=False)
-    dropout: float = 0.05
-    pretrain_epochs: int = 10
-    pretrain_lr: float = 0.001
+    hidden_sizes: tuple = parameter((400, 300, 200, 100, 50), "array-like", kw_only=False)
+    dropout: float = parameter(0.05, SHARE)
+    pretrain_epochs: int = parameter(10, NATURAL)
+    pretrain_lr: float = parameter(0.001, POSITIVE)
     max_epochs: int = 200
-
-    _parameter_constraints = {
-        **BaseTorchClassifier._parameter_constraints,
-        "hidden_sizes": ["array-like"],
-        "dropout": [SHARE],
-        "pretrain_epochs": [Interval(Integral, 0, None, closed="left")],
-        "pretrain_lr": [POSITIVE],
-    }
 
     @property
     def pretrain_history_(self):
@@ -99,7 +88,7 @@ class DeepPacketSAE(ByteInputs, BaseTorchClassifier):
 
     def _build_module(self, n_features, n_classes):
         check_sizes("hidden_sizes", self.hidden_sizes, at_least=1)
-        return DeepPacketSAENet(n_features, n_classes, tuple(self.hidden_sizes), self.dropout)
+        return DeepPacketSAENet(n_features, n_classes, **self._shared_with(DeepPacketSAENet))
 
     def _train(self, train, valid, seed, *args, **options):
         self._pretrain_on = train, seed  # what the layers of a new module learn to code

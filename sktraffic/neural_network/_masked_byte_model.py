@@ -1,6 +1,5 @@
 """Masked-token pre-training of BERT on unlabelled token arrays."""
 
-from dataclasses import field
 from functools import partial
 from numbers import Real
 
@@ -15,7 +14,7 @@ from sktraffic._compat import CallbackSupportMixin, Interval, _fit_context
 from sktraffic.neural_network import _inputs
 from sktraffic.neural_network._estimator import TorchEstimator
 from sktraffic.neural_network._net import TensorBatches, TensorData
-from sktraffic.neural_network._params import BERT_CONSTRAINTS, COUNT
+from sktraffic.neural_network._params import COUNT, BertParams, parameter
 from sktraffic.neural_network._pretrained import quiet_transformers
 from sktraffic.neural_network._runtime import autocast, draw_seed, resolve_device
 from sktraffic.neural_network._tokens import check_heads, check_tokens
@@ -23,6 +22,7 @@ from sktraffic.nn import MaskedByteNet, mask_tokens, masked_mean
 
 
 class MaskedByteModel(
+    BertParams,
     TorchEstimator,
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
@@ -83,27 +83,13 @@ class MaskedByteModel(
     (64, 16)
     """
 
-    vocab_size: int = field(default=260, kw_only=False)
-    hidden_size: int = 768
-    n_layers: int = 12
-    n_heads: int = 8
-    intermediate_size: int | None = None
-    max_length: int = 128
-    dropout: float = 0.1
-    mask_probability: float = 0.15
-    mask_token: int | None = None
+    mask_probability: float = parameter(0.15, Interval(Real, 0, 1, closed="right"))
+    mask_token: int | None = parameter(None, COUNT, None)
     lr: float = 1e-4
     batch_size: int | None = 32
     max_epochs: int = 10
     weight_decay: float = 0.01
     warmup_ratio: float = 0.1
-
-    _parameter_constraints = {
-        **TorchEstimator._parameter_constraints,
-        **BERT_CONSTRAINTS,
-        "mask_probability": [Interval(Real, 0, 1, closed="right")],
-        "mask_token": [COUNT, None],
-    }
 
     _predict_rows = 256
 
@@ -287,11 +273,7 @@ class MaskedByteModel(
         return self._fit_params["hidden_size"]
 
     def _new_module(self):
-        names = (
-            "vocab_size", "hidden_size", "n_layers", "n_heads", "intermediate_size", "max_length",
-            "dropout",
-        )  # fmt: skip
-        return MaskedByteNet(**{name: self._fit_params[name] for name in names})
+        return MaskedByteNet(**self._as_fitted()._shared_with(MaskedByteNet))
 
     def _criterion(self):
         return nn.CrossEntropyLoss()

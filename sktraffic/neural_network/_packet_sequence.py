@@ -1,17 +1,15 @@
 """A convolutional network over the first packets of sessions, as an estimator."""
 
-from dataclasses import field
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 from sklearn.utils import check_consistent_length, column_or_1d
 
-from sktraffic._compat import HasMethods, Interval, StrOptions
+from sktraffic._compat import HasMethods, StrOptions
 from sktraffic.neural_network._base import BaseTorchClassifier
 from sktraffic.neural_network._inputs import check_sizes, count_new_rows
 from sktraffic.neural_network._packet_rows import PacketRows, is_session_table
-from sktraffic.neural_network._params import COUNT, NOT_NEGATIVE, SHARE
+from sktraffic.neural_network._params import COUNT, NATURAL, NOT_NEGATIVE, SHARE, parameter
 from sktraffic.nn import PacketSequenceNet
 from sktraffic.sessions import check_sessions
 
@@ -110,48 +108,30 @@ class PacketSequenceClassifier(BaseTorchClassifier):
     ['video', 'dns']
     """
 
-    n_packets: int = field(default=30, kw_only=False)
-    fields: Any = None
-    statistics: Any = "extended"
-    size_embedding: int = 32
-    n_channels: int = 128
-    n_blocks: int = 4
-    kernel_size: int = 3
-    dropout: float = 0.3
-    head: str = "linear"
-    size_dropout: float = 0.3
-    jitter: float = 0.1
-    packet_loss: float = 0.1
-    packet_merge: float = 0.0
-    late_start: float = 0.0
-    cuts: tuple = ()
-    pretrained: Any = None
+    n_packets: int = parameter(30, COUNT, kw_only=False)
+    fields: Any = parameter(None, "array-like", None)
+    statistics: Any = parameter(
+        "extended", StrOptions({"extended"}), HasMethods(["fit", "transform"]), None
+    )
+    size_embedding: int = parameter(32, NATURAL)
+    n_channels: int = parameter(128, COUNT)
+    n_blocks: int = parameter(4, NATURAL)
+    kernel_size: int = parameter(3, COUNT)
+    dropout: float = parameter(0.3, SHARE)
+    head: str = parameter("linear", StrOptions({"linear", "cosine"}))
+    size_dropout: float = parameter(0.3, SHARE)
+    jitter: float = parameter(0.1, NOT_NEGATIVE)
+    packet_loss: float = parameter(0.1, SHARE)
+    packet_merge: float = parameter(0.0, SHARE)
+    late_start: float = parameter(0.0, SHARE)
+    cuts: tuple = parameter((), "array-like")
+    pretrained: Any = parameter(None, HasMethods(["fit"]), None)
     lr: float = 0.004
     batch_size: int | None = None
     max_epochs: int = 16
     weight_decay: float = 0.01
     warmup_ratio: float = 0.15
     early_stopping: bool = False
-
-    _parameter_constraints = {
-        **BaseTorchClassifier._parameter_constraints,
-        "n_packets": [COUNT],
-        "fields": ["array-like", None],
-        "statistics": [StrOptions({"extended"}), HasMethods(["fit", "transform"]), None],
-        "size_embedding": [Interval(Integral, 0, None, closed="left")],
-        "n_channels": [COUNT],
-        "n_blocks": [Interval(Integral, 0, None, closed="left")],
-        "kernel_size": [COUNT],
-        "dropout": [SHARE],
-        "head": [StrOptions({"linear", "cosine"})],
-        "size_dropout": [SHARE],
-        "jitter": [NOT_NEGATIVE],
-        "packet_loss": [SHARE],
-        "packet_merge": [SHARE],
-        "late_start": [SHARE],
-        "cuts": ["array-like"],
-        "pretrained": [HasMethods(["fit"]), None],
-    }
 
     def _without_effect(self):
         yield from super()._without_effect()
@@ -256,7 +236,8 @@ class PacketSequenceClassifier(BaseTorchClassifier):
             )
 
     def _build_module(self, n_features, n_classes):
-        packets = self.packets_
+        packets, sizes = self.packets_, self._shared_with(PacketSequenceNet)
+        del sizes["n_packets"]  # a row may have fewer
         return PacketSequenceNet(
             n_classes,
             packets.n_packets_,
@@ -264,17 +245,7 @@ class PacketSequenceClassifier(BaseTorchClassifier):
             packets.n_statistics_,
             n_cuts=len(self.cuts),
             n_messages=len(packets.messages_) + 1,
-            size_embedding=self.size_embedding,
-            n_channels=self.n_channels,
-            n_blocks=self.n_blocks,
-            kernel_size=self.kernel_size,
-            dropout=self.dropout,
-            head=self.head,
-            size_dropout=self.size_dropout,
-            jitter=self.jitter,
-            packet_loss=self.packet_loss,
-            packet_merge=self.packet_merge,
-            late_start=self.late_start,
+            **sizes,
         )
 
 

@@ -4,6 +4,7 @@ import dataclasses
 import inspect
 import re
 import textwrap
+from collections import ChainMap
 from numbers import Integral, Real
 from typing import Any, dataclass_transform
 
@@ -15,17 +16,7 @@ COUNT = Interval(Integral, 1, None, closed="left")
 SHARE = Interval(Real, 0, 1, closed="left")
 POSITIVE = Interval(Real, 0, None, closed="neither")
 NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
-
-#: Of what BERT is made of.
-BERT_CONSTRAINTS = {
-    "vocab_size": [Interval(Integral, 2, None, closed="left")],
-    "hidden_size": [COUNT],
-    "n_layers": [COUNT],
-    "n_heads": [COUNT],
-    "intermediate_size": [COUNT, None],
-    "max_length": [COUNT],
-    "dropout": [SHARE],
-}
+NATURAL = Interval(Integral, 0, None, closed="left")
 
 #: Parameter -> (type, what it means).
 PARAMETER_DOCS = {
@@ -130,23 +121,41 @@ best_epoch_ : int
 """
 
 
-@dataclass_transform(kw_only_default=True)
+def parameter(default, *constraints, **options):
+    """Field of a parameter, with scikit-learn's constraints on its value."""
+    return dataclasses.field(default=default, metadata={"constraints": constraints}, **options)
+
+
+@dataclass_transform(kw_only_default=True, field_specifiers=(parameter, dataclasses.field))
 class KeywordParams:
     """Base whose subclasses declare their parameters as fields: keyword-only, with a default.
 
-    A subclass is made a dataclass, which writes its ``__init__``; a field with
-    ``field(default=..., kw_only=False)`` may be passed by position too. In the docstring
-    ``{shared parameters}`` stands for those that are not explained there, and
+    A subclass is made a dataclass, which writes its ``__init__``; a field with ``kw_only=False``
+    may be passed by position too. `parameter` states the constraints beside the default, and a
+    subclass with another default keeps them; ``_parameter_constraints`` may hold more. In the
+    docstring ``{shared parameters}`` stands for those that are not explained there, and
     ``{shared attributes}`` for those of every classifier.
     """
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
-        own = inspect.get_annotations(cls)
-        cls.__annotations__ = {k: v for k, v in own.items() if not k.startswith("_")}
+        types = inspect.get_annotations(cls)
+        cls.__annotations__ = {k: v for k, v in types.items() if not k.startswith("_")}
         dataclasses.dataclass(kw_only=True, eq=False, repr=False, match_args=False)(cls)
+        stated = {
+            name: [*cls.__dataclass_fields__[name].metadata["constraints"]]
+            for name in cls.__annotations__
+            if cls.__dataclass_fields__[name].metadata
+        }
+        own, *others = [vars(c).get("_parameter_constraints", {}) for c in cls.__mro__]
+        cls._parameter_constraints = dict(ChainMap(own, stated, *others))
         if cls.__doc__:
             cls.__doc__ = _filled(cls.__doc__, cls)
+
+    def _shared_with(self, module):
+        """Return the parameters that a module takes by the same names."""
+        names = inspect.signature(module).parameters.keys() & self.__dataclass_fields__.keys()
+        return {name: getattr(self, name) for name in names}
 
     def _default(self, name):
         return type(self).__dataclass_fields__[name].default
@@ -200,56 +209,30 @@ def _entries(doc, cls):
 class TrainingParams(KeywordParams):
     """What every training has."""
 
-    lr: float = 0.001
-    batch_size: int | None = 256
-    max_epochs: int = 100
-    weight_decay: float = 0.0
-    warmup_ratio: float = 0.0
-    device: str = "auto"
-    precision: str = "float32"
-    random_state: Any = None
-    verbose: int = 0
-    net_params: dict | None = None
-
-    _parameter_constraints = {
-        "lr": [POSITIVE],
-        "batch_size": [COUNT, None],
-        "max_epochs": [COUNT],
-        "weight_decay": [NOT_NEGATIVE],
-        "warmup_ratio": [Interval(Real, 0, 1, closed="both")],
-        "device": [str],
-        "precision": [StrOptions(set(DTYPES))],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-        "net_params": [dict, None],
-    }
+    lr: float = parameter(0.001, POSITIVE)
+    batch_size: int | None = parameter(256, COUNT, None)
+    max_epochs: int = parameter(100, COUNT)
+    weight_decay: float = parameter(0.0, NOT_NEGATIVE)
+    warmup_ratio: float = parameter(0.0, Interval(Real, 0, 1, closed="both"))
+    device: str = parameter("auto", str)
+    precision: str = parameter("float32", StrOptions(set(DTYPES)))
+    random_state: Any = parameter(None, "random_state")
+    verbose: int = parameter(0, "verbose")
+    net_params: dict | None = parameter(None, dict, None)
 
 
 class ClassifierParams(TrainingParams):
     """What every classifier has besides: loss, classes, validation."""
 
-    gamma: float = 0.0
-    class_weight: Any = None
-    weighted_sampling: bool = False
-    resampler: Any = None
-    validation_fraction: float = 0.1
-    early_stopping: bool = True
-    patience: int = 15
-    monitor: str = "f1_weighted"
-    warm_start: bool = False
-
-    _parameter_constraints = {
-        **TrainingParams._parameter_constraints,
-        "gamma": [NOT_NEGATIVE],
-        "class_weight": [dict, StrOptions({"balanced"}), None],
-        "weighted_sampling": ["boolean"],
-        "resampler": [HasMethods(["fit_resample"]), None],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "early_stopping": ["boolean"],
-        "patience": [COUNT],
-        "monitor": [StrOptions(set(MONITORS))],
-        "warm_start": ["boolean"],
-    }
+    gamma: float = parameter(0.0, NOT_NEGATIVE)
+    class_weight: Any = parameter(None, dict, StrOptions({"balanced"}), None)
+    weighted_sampling: bool = parameter(False, "boolean")
+    resampler: Any = parameter(None, HasMethods(["fit_resample"]), None)
+    validation_fraction: float = parameter(0.1, Interval(Real, 0, 1, closed="neither"))
+    early_stopping: bool = parameter(True, "boolean")
+    patience: int = parameter(15, COUNT)
+    monitor: str = parameter("f1_weighted", StrOptions(set(MONITORS)))
+    warm_start: bool = parameter(False, "boolean")
 
     def _without_effect(self):
         yield from super()._without_effect()
@@ -260,3 +243,15 @@ class ClassifierParams(TrainingParams):
             yield "gamma", "a criterion in net_params"
         if "optimizer" in (self.net_params or {}):
             yield "weight_decay", "an optimizer in net_params (pass optimizer__weight_decay there)"
+
+
+class BertParams(KeywordParams):
+    """What BERT is made of."""
+
+    vocab_size: int = parameter(260, Interval(Integral, 2, None, closed="left"), kw_only=False)
+    hidden_size: int = parameter(768, COUNT)
+    n_layers: int = parameter(12, COUNT)
+    n_heads: int = parameter(8, COUNT)
+    intermediate_size: int | None = parameter(None, COUNT, None)
+    max_length: int = parameter(128, COUNT)
+    dropout: float = parameter(0.1, SHARE)

@@ -1,6 +1,6 @@
 """Embeddings of packet sequences, learned from labels that captures bring along."""
 
-from numbers import Integral
+from typing import Any
 
 import numpy as np
 import torch.nn.functional as F
@@ -8,12 +8,15 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clon
 from sklearn.utils.validation import check_is_fitted
 
 from sktraffic._base import BaseEstimator
-from sktraffic._compat import Interval, _fit_context
+from sktraffic._compat import _fit_context
 from sktraffic.neural_network._packet_sequence import PacketSequenceClassifier
+from sktraffic.neural_network._params import COUNT, KeywordParams, parameter
 from sktraffic.sessions import check_sessions
 
 
-class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class SequenceEncoder(
+    KeywordParams, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
     """Learn what sessions look like from captures that nobody has labelled.
 
     Metric learning on labels that come for nothing: what nDPI calls a session, the server name
@@ -64,16 +67,9 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     True
     """
 
-    _parameter_constraints = {
-        "labels": [str],
-        "min_count": [Interval(Integral, 1, None, closed="left")],
-        "estimator": [PacketSequenceClassifier, None],
-    }
-
-    def __init__(self, labels="application", *, min_count=5, estimator=None):
-        self.labels = labels
-        self.min_count = min_count
-        self.estimator = estimator
+    labels: str = parameter("application", str, kw_only=False)
+    min_count: int = parameter(5, COUNT)
+    estimator: Any = parameter(None, PacketSequenceClassifier, None)
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None):
