@@ -9,6 +9,7 @@ its own.
 import os
 import threading
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
@@ -47,6 +48,7 @@ class FitRandom(TorchFunctionMode):
     def __init__(self, seed):
         self.seed = seed
         self._generators = {}
+        self._bits = np.random.Generator(np.random.SFC64(seed))
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
@@ -67,6 +69,12 @@ class FitRandom(TorchFunctionMode):
         if device not in self._generators:
             self._generators[device] = torch.Generator(device).manual_seed(self.seed)
         return self._generators[device]
+
+
+    def dropout(self, x, p):
+        """Drop units of x, on the CPU with bits of NumPy."""
+        generator = self._bits if x.device.type == "cpu" else self.generator(x.device)
+        return bit_dropout(x, p, generator=generator)
 
 
 def _with_generator(random, func, args, kwargs):
@@ -108,7 +116,7 @@ def _dropout(random, func, args, kwargs):
         return func(*args, **kwargs)
     if inplace or p == 1:
         return _swapped(random, func, args, kwargs)
-    return bit_dropout(x, p, generator=random.generator(x.device))
+    return random.dropout(x, p)
 
 
 def _attention(random, func, args, kwargs):
@@ -123,8 +131,7 @@ def _attention(random, func, args, kwargs):
     score = (query * scale) @ key.transpose(-2, -1)  # (..., T_query, T_key)
     if mask is not None:
         score = score.masked_fill(~mask, -torch.inf) if mask.dtype is torch.bool else score + mask
-    weight = bit_dropout(score.softmax(dim=-1), p, generator=random.generator(query.device))
-    return weight @ value
+    return random.dropout(score.softmax(dim=-1), p) @ value
 
 
 def _recurrent(random, func, args, kwargs):
@@ -150,7 +157,7 @@ _DRAWS = {
             _T.uniform_, _T.normal_, _T.random_, _T.bernoulli_, _T.exponential_, _T.geometric_,
             _T.cauchy_, _T.log_normal_, _T.bernoulli, _T.multinomial, torch.bernoulli,
             torch.multinomial, torch.normal, torch.poisson, torch.rand, torch.randn, torch.randint,
-            torch.randperm, bit_dropout,
+            torch.randperm,
         ),
         _with_generator,
     ),
@@ -164,6 +171,7 @@ _DRAWS = {
         _swapped,
     ),
     F.dropout: _dropout,
+    bit_dropout: lambda random, func, args, kwargs: random.dropout(*args),
     F.scaled_dot_product_attention: _attention,
     **dict.fromkeys((torch.gru, torch.lstm, torch.rnn_tanh, torch.rnn_relu), _recurrent),
 }  # fmt: skip
