@@ -70,7 +70,6 @@ class FitRandom(TorchFunctionMode):
             self._generators[device] = torch.Generator(device).manual_seed(self.seed)
         return self._generators[device]
 
-
     def dropout(self, x, p):
         """Drop units of x, on the CPU with bits of NumPy."""
         generator = self._bits if x.device.type == "cpu" else self.generator(x.device)

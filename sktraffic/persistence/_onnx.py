@@ -25,7 +25,7 @@ from sktraffic.pipeline import CaptureClassifier
 OPSETS = {"": 18, "ai.onnx.ml": 3}
 IR_VERSION = 10
 # the function inside `make_preprocessor` that turns infinite numbers into missing ones
-_TO_FLOATS = ("sktraffic.preprocessing._preprocessor", "to_floats")
+_TO_FLOATS = "sktraffic.preprocessing._preprocessor.to_floats"
 # these turn their input into float32 themselves, and compare that
 _TREES = (
     DecisionTreeClassifier,
@@ -81,19 +81,11 @@ def to_onnx(model):
             f"{type(clf).__name__} has no predict_proba, so no graph gives its probabilities. "
             "Wrap it in sklearn.calibration.CalibratedClassifierCV."
         )
-    parts = [_classifier_graph(clf, first=not before)]
+    parts = _classifier_graphs(clf, first=not before)
     if before:
         parts.insert(0, _transformer_graph(before))
-    parts.append(_label_graph(clf.classes_, declining, _output(parts[-1]).type))
+    parts.append(_label_graph(clf.classes_, declining, _output(parts[-1]).type.tensor_type))
     graph = _chain(parts)
-    _rename(
-        graph,
-        {
-            graph.graph.input[0].name: "X",
-            graph.graph.output[0].name: "label",
-            graph.graph.output[1].name: "probabilities",
-        },
-    )
     notes = {"sktraffic": __version__, "classes": clf.classes_.tolist(), "feature_names": names}
     for key, value in notes.items():
         graph.metadata_props.add(key=key, value=value if key == "sktraffic" else json.dumps(value))
@@ -159,30 +151,29 @@ def _transformer_graph(steps):
     """Return the graph of transformers, double in and double out."""
     from skl2onnx.common.data_types import DoubleTensorType
 
-    columns = steps[0].n_features_in_
-    return _converted(
-        Pipeline([(str(i), _by_position(step)) for i, step in enumerate(steps)]),
-        DoubleTensorType([None, columns]),
-    )
+    pipeline = Pipeline([(str(i), _by_position(step)) for i, step in enumerate(steps)])
+    return _converted(pipeline, DoubleTensorType([None, steps[0].n_features_in_]))
 
 
-def _classifier_graph(clf, first):
-    """Return the graph of a classifier's probabilities."""
-    from onnx import TensorProto
+def _classifier_graphs(clf, first):
+    """Return the graph that gives a classifier the numbers it wants, and that of its answers."""
     from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
 
     if type(clf).__module__.startswith("sktraffic.neural_network."):
         from sktraffic.neural_network import network_to_onnx
 
         graph = network_to_onnx(clf, OPSETS[""])
-        wanted = graph.graph.input[0].type.tensor_type.elem_type
-        given = wanted if first and wanted == TensorProto.INT64 else TensorProto.DOUBLE
     else:
         kind = FloatTensorType if isinstance(clf, _TREES) else DoubleTensorType
         graph = _converted(clf, kind([None, clf.n_features_in_]), {"zipmap": False})
-        wanted = graph.graph.input[0].type.tensor_type.elem_type
-        given = TensorProto.DOUBLE
-    return _chain([_cast(given, wanted, clf.n_features_in_), graph])
+    wanted = graph.graph.input[0].type.tensor_type.elem_type
+    given = "int64" if first and _type_name(wanted) == "int64" else "double"
+    width = clf.n_features_in_
+    cast = _parsed(
+        f"({given}[n, {width}] X) => ({_type_name(wanted)}[n, {width}] numbers)",
+        f"numbers = Cast<to = {wanted}>(X)",
+    )
+    return [cast, graph]
 
 
 def _converted(estimator, kind, options=None):
@@ -191,19 +182,11 @@ def _converted(estimator, kind, options=None):
     try:
         return convert_sklearn(
             estimator,
-            initial_types=[("input", kind)],
+            initial_types=[("X", kind)],
             target_opset=OPSETS,
             options=None if options is None else {id(estimator): options},
-            custom_shape_calculators={
-                ForestSelector: _same_type,
-                FunctionTransformer: _same_type,
-                SimpleImputer: _same_type,
-            },
-            custom_conversion_functions={
-                ForestSelector: _convert_selector,
-                FunctionTransformer: _convert_function,
-                SimpleImputer: _convert_imputer,
-            },
+            custom_shape_calculators=dict.fromkeys(_NODES, _same_type),
+            custom_conversion_functions=dict.fromkeys(_NODES, _convert),
         )
     except Exception as error:  # skl2onnx has many, none of its own for what it cannot convert
         cause = str(error).strip().partition("\n")[0][:300]
@@ -243,83 +226,54 @@ def _kept_columns(step):
     return None
 
 
-def _pick(scope, container, x, kept, out):
-    """Add a node that picks columns."""
-    name = scope.get_unique_variable_name("kept")
-    container.add_initializer(name, 7, [len(kept)], kept.tolist())  # 7: int64
-    container.add_node(
-        "Gather", [x, name], [out], name=scope.get_unique_operator_name("Gather"), axis=1
-    )
+def _convert(scope, operator, container):
+    """Add the nodes of a transformer of `_NODES` to a graph of skl2onnx."""
+    from skl2onnx.algebra.onnx_ops import OnnxIdentity
+
+    nodes = _NODES[type(operator.raw_operator)](operator.raw_operator, operator.inputs[0])
+    version, out = OPSETS[""], operator.outputs[:1]
+    OnnxIdentity(nodes, op_version=version, output_names=out).add_to(scope, container)
 
 
-def _convert_selector(scope, operator, container):
-    """Pick the columns that a ForestSelector keeps."""
-    kept = _kept_columns(operator.raw_operator)
-    _pick(scope, container, operator.inputs[0].full_name, kept, operator.outputs[0].full_name)
+def _selected(step, x):
+    """Pick the columns of x that a transformer keeps."""
+    from skl2onnx.algebra.onnx_ops import OnnxGather
+
+    kept = _kept_columns(step)
+    return x if kept is None else OnnxGather(x, kept, axis=1, op_version=OPSETS[""])
 
 
-def _convert_imputer(scope, operator, container):
+def _imputed(step, x):
     """Fill missing doubles, for which onnxruntime's own Imputer has no kernel."""
-    step, x = operator.raw_operator, operator.inputs[0].full_name
+    from skl2onnx.algebra.onnx_ops import OnnxIsNaN, OnnxWhere
+
     if step.add_indicator or not np.isnan(step.missing_values):
         raise TypeError("SimpleImputer has a graph where NaN is missing and no indicator is added")
     values, kept = np.asarray(step.statistics_, dtype=np.float64), _kept_columns(step)
-    if kept is not None and len(kept) < len(values):
-        _pick(scope, container, x, kept, picked := scope.get_unique_variable_name("picked"))
-        x, values = picked, values[kept]
-    missing = scope.get_unique_variable_name("missing")
-    name = scope.get_unique_variable_name("values")
-    container.add_initializer(name, 11, [len(values)], values.tolist())  # 11: double
-    container.add_node("IsNaN", [x], [missing], name=scope.get_unique_operator_name("IsNaN"))
-    container.add_node(
-        "Where",
-        [missing, name, x],
-        [operator.outputs[0].full_name],
-        name=scope.get_unique_operator_name("Where"),
-    )
+    x, version = _selected(step, x), OPSETS[""]
+    values = values if kept is None else values[kept]
+    return OnnxWhere(OnnxIsNaN(x, op_version=version), values, x, op_version=version)
 
 
-def _convert_function(scope, operator, container):
+def _applied(step, x):
     """Apply the few functions that have a graph: none, log(1 + x), infinite to missing."""
-    function = operator.raw_operator.func
-    x, out = operator.inputs[0].full_name, operator.outputs[0].full_name
+    from skl2onnx.algebra.onnx_ops import OnnxAbs, OnnxAdd, OnnxEqual, OnnxLog, OnnxWhere
 
-    def add(kind, inputs, outputs):
-        container.add_node(kind, inputs, outputs, name=scope.get_unique_operator_name(kind))
-
-    def constant(value):
-        name = scope.get_unique_variable_name("constant")
-        container.add_initializer(name, 11, [], [value])  # 11: double
-        return name
-
-    def new(name):
-        return scope.get_unique_variable_name(name)
-
+    function, version = step.func, {"op_version": OPSETS[""]}
+    name = getattr(function, "__name__", repr(function))
     if function is None:
-        add("Identity", [x], [out])
-    elif function is np.log1p:
-        above = new("above")
-        add("Add", [x, constant(1.0)], [above])
-        add("Log", [above], [out])
-    elif (
-        getattr(function, "__module__", "") == _TO_FLOATS[0] and function.__name__ == _TO_FLOATS[1]
-    ):
+        return x
+    if function is np.log1p:
+        return OnnxLog(OnnxAdd(x, np.array([1.0]), **version), **version)
+    if f"{getattr(function, '__module__', '')}.{name}" == _TO_FLOATS:
         # IsInf takes no double in this opset: infinite is what is as far from 0 as can be
-        far, infinite = new("far"), new("infinite")
-        add("Abs", [x], [far])
-        add("Equal", [far, constant(float("inf"))], [infinite])
-        add("Where", [infinite, constant(float("nan")), x], [out])
-    else:
-        name = getattr(function, "__name__", repr(function))
-        raise TypeError(f"the function {name} has none; np.log1p and numbers as they are have")
+        infinite = OnnxEqual(OnnxAbs(x, **version), np.array([np.inf]), **version)
+        return OnnxWhere(infinite, np.array([np.nan]), x, **version)
+    raise TypeError(f"the function {name} has none; np.log1p and numbers as they are have")
 
 
-def _cast(given, wanted, width):
-    """Return a graph that changes the type of numbers."""
-    from onnx import helper
-
-    node = helper.make_node("Cast", ["input"], ["output"], to=wanted)
-    return _model([node], {"input": (given, [None, width])}, {"output": (wanted, [None, width])})
+#: Transformers whose nodes are ours: skl2onnx has none for them, or none in double.
+_NODES = {ForestSelector: _selected, FunctionTransformer: _applied, SimpleImputer: _imputed}
 
 
 def _label_graph(classes, declining, kind):
@@ -330,7 +284,7 @@ def _label_graph(classes, declining, kind):
     classes : ndarray of shape (n_classes,)
     declining : (float, label) or None
         Probability below which the label is another one, and that label.
-    kind : onnx.TypeProto
+    kind : onnx.TypeProto.Tensor
         Of the probabilities.
     """
     from onnx import helper, numpy_helper
@@ -339,33 +293,43 @@ def _label_graph(classes, declining, kind):
     kinds = {np.asarray(label).dtype.kind for label in labels}
     dtype = np.int64 if kinds <= {*"biu"} else np.float64 if kinds <= {*"biuf"} else object
     labels = np.array([str(x) for x in labels] if dtype is object else labels, dtype=dtype)
-    constants = [numpy_helper.from_array(labels, "labels")]
-    nodes = [helper.make_node("ArgMax", ["input"], ["best"], axis=1, keepdims=0)]
+    constants = {"labels": labels}
+    answer = "answer = ArgMax<axis = 1, keepdims = 0>(proba)"
     if declining is not None:
-        number = helper.tensor_dtype_to_np_dtype(kind.tensor_type.elem_type)
-        constants += [
-            numpy_helper.from_array(np.asarray(declining[0], number), "threshold"),
-            numpy_helper.from_array(np.int64(len(classes)), "unknown"),
-            numpy_helper.from_array(np.array([1], np.int64), "axis"),
-        ]
-        nodes += [
-            helper.make_node("ReduceMax", ["input", "axis"], ["surest"], keepdims=0),
-            helper.make_node("Less", ["surest", "threshold"], ["unsure"]),
-            helper.make_node("Where", ["unsure", "unknown", "best"], ["answer"]),
-        ]
-    nodes += [
-        helper.make_node(
-            "Gather", ["labels", "best" if declining is None else "answer"], ["label"]
-        ),
-        helper.make_node("Identity", ["input"], ["probabilities"]),
-    ]
-    elements, shape = kind.tensor_type.elem_type, [None, len(classes)]
-    return _model(
-        nodes,
-        {"input": (elements, shape)},
-        {"label": (constants[0].data_type, [None]), "probabilities": (elements, shape)},
-        constants,
+        number = helper.tensor_dtype_to_np_dtype(kind.elem_type)
+        constants["threshold"] = np.asarray(declining[0], number)
+        constants |= {"unknown": np.int64(len(classes)), "axis": np.array([1])}
+        answer = """best = ArgMax<axis = 1, keepdims = 0>(proba)
+            surest = ReduceMax<keepdims = 0>(proba, axis)
+            unsure = Less(surest, threshold)
+            answer = Where(unsure, unknown, best)"""
+    tensors = [numpy_helper.from_array(value, name) for name, value in constants.items()]
+    proba = f"{_type_name(kind.elem_type)}[n, {len(classes)}]"
+    return _parsed(
+        f"({proba} proba) => ({_type_name(tensors[0].data_type)}[n] label, {proba} probabilities)",
+        f"""{answer}
+            label = Gather(labels, answer)
+            probabilities = Identity(proba)""",
+        tensors,
     )
+
+
+def _parsed(signature, nodes, constants=()):
+    """Return a graph of ONNX's own text form."""
+    from onnx import parser
+
+    domains = ", ".join(f'"{domain}": {version}' for domain, version in OPSETS.items())
+    head = f"<ir_version: {IR_VERSION}, opset_import: [{domains}]>"
+    model = parser.parse_model(f"{head} part {signature} {{ {nodes} }}")
+    model.graph.initializer.extend(constants)
+    return model
+
+
+def _type_name(element):
+    """Name of a type of tensors in ONNX's text form."""
+    from onnx import TensorProto
+
+    return TensorProto.DataType.Name(element).lower()
 
 
 def _output(model):
@@ -374,48 +338,19 @@ def _output(model):
 
 
 def _chain(parts):
-    """Put graphs one behind the other: input `X`, the outputs of the last."""
-    from onnx import compose
+    """Put graphs one behind the other: the input of the first, the outputs of the last."""
+    from onnx import compose, helper
 
-    for part in parts:
+    whole, last = None, len(parts) - 1
+    for i, part in enumerate(parts):
         part.ir_version = IR_VERSION
         # skl2onnx tells versions that its nodes would do with, some of them twice
         del part.opset_import[:]
-        part.opset_import.extend(_opsets())
-    # every graph numbers its names from the start
-    parts = [compose.add_prefix(part, f"{len(parts)}_{i}_") for i, part in enumerate(parts)]
-    whole = parts[0]
-    for part in parts[1:]:
-        whole = compose.merge_models(
-            whole,
-            part,
-            io_map=[(_output(whole).name, part.graph.input[0].name)],
-            outputs=[output.name for output in part.graph.output],
-        )
+        part.opset_import.extend(helper.make_opsetid(*item) for item in OPSETS.items())
+        # every graph numbers its names from the start
+        outside = {"rename_inputs": i > 0, "rename_outputs": i < last}
+        part = compose.add_prefix(part, f"{i}_", **outside)
+        link = None if whole is None else [(_output(whole).name, part.graph.input[0].name)]
+        outputs = [output.name for output in part.graph.output]
+        whole = compose.merge_models(whole, part, link, outputs=outputs) if link else part
     return whole
-
-
-def _rename(model, names):
-    """Give inputs and outputs of a graph other names, in place."""
-    graph = model.graph
-    for node in graph.node:
-        node.input[:] = [names.get(name, name) for name in node.input]
-        node.output[:] = [names.get(name, name) for name in node.output]
-    for value in (*graph.input, *graph.output):
-        value.name = names.get(value.name, value.name)
-
-
-def _model(nodes, inputs, outputs, constants=()):
-    from onnx import helper
-
-    def values(infos):
-        return [helper.make_tensor_value_info(name, *info) for name, info in infos.items()]
-
-    graph = helper.make_graph(nodes, "part", values(inputs), values(outputs), list(constants))
-    return helper.make_model(graph, opset_imports=_opsets(), ir_version=IR_VERSION)
-
-
-def _opsets():
-    from onnx import helper
-
-    return [helper.make_opsetid(domain, version) for domain, version in OPSETS.items()]
