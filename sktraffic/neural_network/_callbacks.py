@@ -18,17 +18,9 @@ class StopTraining(KeyboardInterrupt):
 
 
 class WarmupDecay(Callback):
-    """Learning rate that climbs in the first steps and then falls to zero, both linearly.
+    """Learning rate that climbs in a share of the steps and then falls to zero, both linearly.
 
     The step is counted from the history, so that a fit that was loaded goes on where it was.
-
-    Parameters
-    ----------
-    warmup_ratio : float
-        Share of the steps that warm up.
-    n_epochs : int
-    n_batches : int
-        Steps of an epoch.
     """
 
     def __init__(self, warmup_ratio, n_epochs, n_batches):
@@ -57,19 +49,8 @@ class WarmupDecay(Callback):
 def warmup_decay(step, n_steps, warmup_ratio):
     """Linear warm-up over the first steps, then linear decay to zero.
 
-    Parameters
-    ----------
-    step : int
-        Optimiser step, counted from 0.
-    n_steps : int
-        Steps of the whole fit.
-    warmup_ratio : float
-        Share of the steps that warm up.
-
-    Returns
-    -------
-    float
-        Factor in (0, 1]: never 0, so that no step is wasted.
+    The step is counted from 0, ``n_steps`` are those of the whole fit. The factor is in (0, 1]:
+    never 0, so that no step is wasted.
     """
     n_warm = round(warmup_ratio * n_steps)
     if step < n_warm:
@@ -105,15 +86,7 @@ class ClassScores(Callback):
 
 
 class BestEpoch(EarlyStopping):
-    """skorch's early stopping with the best weights, which lets the other callbacks finish first.
-
-    Parameters
-    ----------
-    monitor : str
-        A key of `MONITORS`.
-    patience : int
-        Epochs without a better score after which to stop.
-    """
+    """Early stopping of skorch with the best weights; the other callbacks finish first."""
 
     def __init__(self, monitor, patience):
         super().__init__(
@@ -143,14 +116,8 @@ class BestEpoch(EarlyStopping):
 class FitTasks(Callback):
     """Tell scikit-learn's callbacks of every epoch; one of them may end the fit.
 
-    Parameters
-    ----------
-    context : CallbackContext or None
-        Of the estimator's fit; None tells no one.
-    hook : dict
-        What a task is told of: ``estimator``, ``X``, ``y``.
-    n_epochs : int
-        Of the whole fit, those of a checkpoint that was loaded included.
+    ``context`` is of the estimator's fit (None tells no one), ``hook`` what a task is told of:
+    ``estimator``, ``X``, ``y``. ``n_epochs`` counts those of a checkpoint that was loaded too.
     """
 
     def __init__(self, context, hook, n_epochs):

@@ -121,28 +121,10 @@ def pretrain_layers(net, X, weight=None, lr=1e-3, batch_size=256, max_epochs=10,
     """Teach each layer of a stacked auto-encoder, from the bottom up, to code what enters it.
 
     Layer i and a linear decoder of its own learn to give back the codes of the layers below; then
-    the codes of layer i are what layer i + 1 learns from. The decoders are thrown away.
-
-    Parameters
-    ----------
-    net : DeepPacketSAENet
-        Changed in place; it is left in training mode.
-    X : Tensor of shape (N, T)
-        On the network's device.
-    weight : Tensor of shape (N,), default=None
-        Of the rows in the error, of mean one; all alike without it.
-    lr : float, default=1e-3
-        Of Adam.
-    batch_size : int, default=256
-    max_epochs : int, default=10
-        For each layer.
-    seed : int, default=0
-        Of decoders, dropout and order.
-
-    Returns
-    -------
-    list of list of float
-        Mean squared error of every layer and epoch.
+    the codes of layer i are what layer i + 1 learns from. The decoders are thrown away. The network
+    is changed in place and left in training mode. X (N, T) and the weights of its rows in the error
+    (N,), of mean one, are on the network's device; returned is the mean squared error of every
+    layer and epoch.
 
     Examples
     --------

@@ -122,18 +122,7 @@ def check_net_params(net_params, reserved):
 
 
 def check_sizes(name, sizes, length=None, at_least=0):
-    """Raise unless a parameter holds positive integers, as many as wanted.
-
-    Parameters
-    ----------
-    name : str
-        Of the parameter, for the message.
-    sizes : array-like
-    length : int, optional
-        How many; any number without it.
-    at_least : int, default=0
-        Fewest.
-    """
+    """Raise unless a parameter holds positive integers, as many as wanted."""
     sizes = tuple(sizes)
     good = all(isinstance(size, Integral) and size >= 1 for size in sizes)
     if not good or (length is not None and len(sizes) != length) or len(sizes) < at_least:

@@ -296,15 +296,8 @@ def _embedding(module, tokens):
 class MaskedBatches(TensorBatches):
     """Batches of which some tokens are hidden; the target is what stood there.
 
-    Parameters
-    ----------
-    data : TensorData
-        Tokens (n, T).
-    batch_size : int
-    generator : torch.Generator
-        Of order and masks.
-    mask : callable
-        Tokens (B, T) and a generator -> inputs (B, T), chosen (B, T).
+    The generator is of order and masks; ``mask`` makes of tokens (B, T) and a generator the inputs
+    (B, T) and which are chosen (B, T).
     """
 
     def __init__(self, data, batch_size, generator, mask):

@@ -36,21 +36,8 @@ def is_session_table(X):
 def table_fields(X, fields):
     """Fields that a session table has, or those asked for.
 
-    Parameters
-    ----------
-    X : DataFrame
-        Session table.
-    fields : sequence of str or None
-        None takes all whose columns are there and null in no row.
-
-    Returns
-    -------
-    tuple of str
-
-    Raises
-    ------
-    ValueError
-        If a field is unknown, named twice, or size and interval are not among them.
+    None takes all whose columns are there and null in no row. A field that is unknown or named
+    twice, or no size among them, is a ValueError.
     """
     if fields is None:
         there = [name for name in X.columns if not X[name].isna().any()]
@@ -72,22 +59,9 @@ def learn_messages(X):
 
 
 def table_rows(X, fields, n_packets, messages=()):
-    """First packets of a session table.
+    """First T packets of a session table of n sessions, C fields each: (n, T, C).
 
-    Parameters
-    ----------
-    X : DataFrame
-        Session table of n sessions.
-    fields : sequence of str
-        C fields.
-    n_packets : int
-        T.
-    messages : ndarray of str
-        Numbered from 1; 0 is any other, and none.
-
-    Returns
-    -------
-    ndarray of shape (n, T, C)
+    Messages are numbered from 1 in the order of ``messages``; 0 is any other, and none.
     """
     numbers = [name for name in fields if name != "message"]
     rows = PacketSequences(n_packets, fields=numbers).fit(X).transform(X)
@@ -104,23 +78,9 @@ def table_rows(X, fields, n_packets, messages=()):
 def array_fields(names, fields, n_columns):
     """Fields of a table of packet sequences, from the names of its columns or as given.
 
-    Parameters
-    ----------
-    names : sequence of str or None
-        Columns as `PacketSequences` names them: ``packet_0_size``.
-    fields : sequence of str or None
-        As given by the user; without names too, each column is a packet's signed size.
-    n_columns : int
-
-    Returns
-    -------
-    tuple of str
-
-    Raises
-    ------
-    ValueError
-        If a field is unknown or size is missing, names and fields differ, or the columns are not
-        a whole number of packets.
+    `PacketSequences` names columns ``packet_0_size``; without names and fields each column is a
+    packet's signed size. A field that is unknown, no size, names that differ from the fields, or
+    columns that are no whole number of packets are a ValueError.
     """
     found = [
         re.fullmatch(r"packet_(\d+)_(\w+)", str(name)) for name in ([] if names is None else names)
@@ -148,20 +108,9 @@ def array_fields(names, fields, n_columns):
 
 
 def array_rows(X, fields, n_packets):
-    """First packets of a table of packet sequences.
+    """First T packets of a table of packet sequences: (n, packets * fields) -> (n, T, C).
 
-    Parameters
-    ----------
-    X : ndarray of shape (n, packets * fields)
-        Packet by packet.
-    fields : sequence of str
-    n_packets : int
-        T, or more.
-
-    Returns
-    -------
-    ndarray of shape (n, T, C)
-        In the order of `TABLE_FIELDS`.
+    X is packet by packet; the C numbers come in the order of `TABLE_FIELDS`.
     """
     packets = X.reshape(len(X), -1, len(fields))[:, :n_packets]
     column = {name: packets[:, :, i] for i, name in enumerate(fields)}

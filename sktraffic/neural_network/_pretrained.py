@@ -42,22 +42,10 @@ def quiet_transformers():
 
 
 def read_folder(folder):
-    """Read configuration and weights of a BERT that `save_pretrained` wrote.
+    """Read configuration (dict) and weights (dict of Tensor) that `save_pretrained` wrote.
 
-    Parameters
-    ----------
-    folder : str or path-like
-        Of this machine; nothing is ever downloaded.
-
-    Returns
-    -------
-    config : dict
-    state : dict of Tensor
-
-    Raises
-    ------
-    ValueError
-        If the folder does not hold a whole BERT.
+    The folder is of this machine; nothing is ever downloaded. One that does not hold a whole BERT
+    is a ValueError.
     """
     from transformers import BertModel
 
@@ -100,25 +88,10 @@ def read_folder(folder):
 
 
 def load_bert(bert, config, state, params, name):
-    """Put pre-trained weights into a new BERT of the same shape.
+    """Put pre-trained weights into a new BERT of the same shape, in place.
 
-    Parameters
-    ----------
-    bert : transformers.BertModel
-        Changed in place.
-    config : dict
-        Configuration of the pre-trained one.
-    state : dict of Tensor
-        Its weights.
-    params : dict
-        Parameters of the estimator, for the comparison and the message.
-    name : str
-        Of the estimator.
-
-    Raises
-    ------
-    ValueError
-        If the two differ in more than the number of positions.
+    ``config`` and ``state`` are those of the pre-trained one, ``params`` and ``name`` of the
+    estimator. If the two differ in more than the number of positions, it is a ValueError.
     """
     own = bert.config.to_dict()
     differing = {

@@ -4,27 +4,10 @@ import numpy as np
 
 
 def check_tokens(X, vocab_size, max_length, name):
-    """Return token ids as int64, or raise.
+    """Return token ids (n_samples, n_tokens) as int64, or raise.
 
-    Parameters
-    ----------
-    X : ndarray of shape (n_samples, n_tokens)
-        Finite numbers; floats must be whole.
-    vocab_size : int
-        Ids go from 0 (padding) to vocab_size - 1.
-    max_length : int
-        Most tokens a row may have.
-    name : str
-        Of the estimator, for the message.
-
-    Returns
-    -------
-    ndarray of shape (n_samples, n_tokens), int64
-
-    Raises
-    ------
-    ValueError
-        If an id is not whole, negative or beyond the vocabulary, or rows are too long.
+    Floats must be whole. Ids go from 0 (padding) to ``vocab_size - 1``, a row has at most
+    ``max_length``; all else is a ValueError that says so in the name of the estimator.
 
     Examples
     --------

@@ -15,33 +15,11 @@ from sktraffic.nn import balanced_alpha
 
 
 def validation_cut(target, fraction, seed, groups=None):
-    """Choose the rows of a training and a validation part.
+    """Choose the rows of a training and a validation part: sorted indices into target (n,).
 
-    Parameters
-    ----------
-    target : ndarray of int of shape (n_samples,)
-        Class indices.
-    fraction : float
-        Wanted share of the validation part, in (0, 1).
-    seed : int
-        Seed of the draw.
-    groups : array-like of shape (n_samples,), default=None
-        Rows of one group stay on one side.
-
-    Returns
-    -------
-    train, valid : ndarray of int
-        Sorted row indices; every class is in the training part.
-
-    Raises
-    ------
-    ValueError
-        If the validation part would be empty.
-
-    Warns
-    -----
-    UserWarning
-        If a class stays out of the validation part, since it has too few rows or groups.
+    ``fraction`` is the wanted share of the validation part; rows of one group stay on one side.
+    Every class is in the training part. A class that has too few rows or groups for the validation
+    part is warned of; a part that would be empty is a ValueError.
     """
     if groups is None:
         valid = _stratified(target, fraction, np.random.default_rng(seed))
@@ -106,19 +84,9 @@ def resample(resampler, X, target, weight, seed, classes):
     """Apply a clone of an imbalanced-learn sampler, seeded, to the training part.
 
     The sampler sees labels, ``classes[target]``: those are what its ``sampling_strategy`` names.
-
-    Returns
-    -------
-    X, target, weight : ndarrays
-        The resampled rows; the weights follow where the sampler only picks rows.
-
-    Raises
-    ------
-    TypeError
-        If a class is given in place of a sampler.
-    ValueError
-        If the sampler fails, loses a class, changes the columns or makes rows that no
-        sample weight belongs to.
+    Returns X, target and weight of the new rows; weights follow where the sampler only picks rows.
+    A class in place of a sampler is a TypeError; a sampler that fails, loses a class, changes the
+    columns or makes rows that no sample weight belongs to, a ValueError.
     """
     if isinstance(resampler, type):
         raise TypeError(

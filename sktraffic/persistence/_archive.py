@@ -25,16 +25,7 @@ _MEMBER_HEAD = 30  # bytes that stand in front of a member, at least
 
 
 def write_archive(path, payload, provenance):
-    """Write a model file, whole or not at all.
-
-    Parameters
-    ----------
-    path : path-like
-    payload : bytes
-        A skops archive.
-    provenance : dict
-        Gets the members' hashes and is put in front of them.
-    """
+    """Write the bytes of a skops archive as a model file, whole or not at all."""
     with zipfile.ZipFile(io.BytesIO(payload)) as source:
         members = {name: source.read(name) for name in source.namelist()}
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in members.items()}
@@ -49,13 +40,7 @@ def write_archive(path, payload, provenance):
 
 
 def read_note(path):
-    """Return the provenance of a model file, a dict.
-
-    Raises
-    ------
-    ModelFileError
-        If it is no model file, or of a later format.
-    """
+    """Return the provenance of a model file, a dict; a ModelFileError where it is none."""
     with _opened(path) as archive:
         return _note(path, archive)
 
@@ -63,25 +48,10 @@ def read_note(path):
 def read_archive(path, max_unpacked=None):
     """Return the provenance of a model file and its members, checked against their hashes.
 
-    Parameters
-    ----------
-    path : path-like
-    max_unpacked : int, optional
-        Bytes that the members may have; None for `LEAST`, or `GROWTH` times the file's own where
-        that is more.
-
-    Returns
-    -------
-    provenance : dict
-    structure : bytes
-        The member ``schema.json``.
-    members : BytesIO
-        A zip archive of the members, stored as they are, for skops to read.
-
-    Raises
-    ------
-    ModelFileError
-        If anything is missing, added, changed or too large.
+    The members may have ``max_unpacked`` bytes; None stands for `LEAST`, or a hundred times the
+    file's own where that is more. They come as the bytes of ``schema.json`` and as a zip archive
+    of all of them, stored as they are, for skops to read. Whatever is missing, added, changed or
+    too large is a ModelFileError.
     """
     with _opened(path) as archive:
         note = _note(path, archive)

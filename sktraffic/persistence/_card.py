@@ -21,19 +21,8 @@ _RESULTS = "Model description/Evaluation Results"
 def check_told(card):
     """Return the maker's part of a card, with a text for each of `TOLD`.
 
-    Parameters
-    ----------
-    card : dict of str to object, or None
-        Texts by the keys of `TOLD`. ``"shortcuts"`` may be a `ShortcutReport`.
-
-    Returns
-    -------
-    dict of str to str
-
-    Raises
-    ------
-    ValueError
-        If a key is none of the card's.
+    A card goes from keys of `TOLD` to texts; ``"shortcuts"`` may be a `ShortcutReport`. Another key
+    is a ValueError.
     """
     card = dict(card or {})
     unknown = sorted(set(card) - set(TOLD))
@@ -54,19 +43,9 @@ def _shortcut_words(report):
 
 
 def render(note, told, repr_of_model):
-    """Return the card of a model.
+    """Return the card of a model, in Markdown, from its provenance, as `describe` gives it.
 
-    Parameters
-    ----------
-    note : dict
-        Its provenance, as `describe` gives it.
-    told : dict of str to str
-        Of :func:`check_told`.
-    repr_of_model : str
-
-    Returns
-    -------
-    str
+    What is told is of :func:`check_told`.
     """
     from skops.card import Card  # late, as skops.io
 

@@ -15,17 +15,7 @@ def portable(value, seen=None):
     clones of them take their place, whatever holds them. A `CaptureClassifier` goes without its
     `cache` folder, and requests of metadata name their estimator instead of holding it. Where
     there is none of these, the estimator itself is returned, and nothing is copied but what leads
-    to one.
-
-    Parameters
-    ----------
-    value : estimator, or anything among its attributes
-    seen : dict, default=None
-        What was made of each object so far, by its `id`.
-
-    Returns
-    -------
-    estimator
+    to one. ``seen`` holds what was made of each object so far, by its `id`.
     """
     seen = {} if seen is None else seen
     if id(value) not in seen:

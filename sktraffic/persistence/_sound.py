@@ -38,14 +38,7 @@ def _is_sound(owner, value):
 
 
 def sound(tree, n_features):
-    """Say whether every child lies behind its parent, and every feature exists.
-
-    Parameters
-    ----------
-    tree : sklearn.tree._tree.Tree
-    n_features : int
-        Columns that the estimator will be given.
-    """
+    """Say whether every child lies behind its parent, and every feature is one of n_features."""
     nodes = np.arange(tree.node_count)
     left, right, feature = tree.children_left, tree.children_right, tree.feature
     leaf = left == -1
@@ -57,14 +50,7 @@ def sound(tree, n_features):
 
 
 def boosted_tree_is_sound(tree, n_features):
-    """Say the same of a tree of histogram gradient boosting, which may have no categories.
-
-    Parameters
-    ----------
-    tree : sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor
-    n_features : int
-        Columns that the estimator will be given.
-    """
+    """Say the same of a tree of histogram gradient boosting, which may have no categories."""
     nodes = getattr(tree, "nodes", None)
     if not isinstance(nodes, np.ndarray) or nodes.dtype != BOOSTED_NODE:
         return False
@@ -78,20 +64,10 @@ def boosted_tree_is_sound(tree, n_features):
 
 
 def lacking_parameters(model, packages):
-    """Return the parameters that estimators inside a model do not hold, by class name.
+    """Return the parameters that estimators of some packages do not hold: lists by class name.
 
     A release of scikit-learn may add a parameter or drop one; an estimator that was saved with
     another release then lacks it, and fails only when it is used.
-
-    Parameters
-    ----------
-    model : object
-    packages : sequence of str
-        Top-level packages whose estimators are looked at.
-
-    Returns
-    -------
-    dict of str to list of str
     """
     lacking = {}
     for _, value in _reachable(model):

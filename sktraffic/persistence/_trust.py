@@ -14,6 +14,13 @@ import imblearn
 import numpy as np
 from sklearn.utils import all_estimators
 
+
+def _qualified(text):
+    """Names with their modules, from lines of a module and its names; indented ones go on."""
+    lines = (line.split(":") for line in text.strip().replace("\n  ", " ").splitlines())
+    return [f"{module}.{name}" for module, names in lines for name in names.split()]
+
+
 # each of these is filled without running anything but its class, and none of them imports or calls
 # by name what it finds in its state
 _OWN = """
@@ -51,84 +58,39 @@ sktraffic.pipeline._features.KnownFeatures
 sktraffic.preprocessing._preprocessor.ColumnChoice
 """.split()
 # besides its public estimators; `_sound.py` checks what a TreePredictor indexes memory by
-_SKLEARN = """
-sklearn.ensemble._hist_gradient_boosting.binning._BinMapper
-sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor
-sklearn.calibration._CalibratedClassifier
-sklearn.calibration._SigmoidCalibration
-sklearn.calibration._TemperatureScaling
-sklearn._loss.link.HalfLogitLink
-sklearn._loss.link.IdentityLink
-sklearn._loss.link.Interval
-sklearn._loss.link.LogLink
-sklearn._loss.link.LogitLink
-sklearn._loss.link.MultinomialLogit
-sklearn._loss.loss.AbsoluteError
-sklearn._loss.loss.ExponentialLoss
-sklearn._loss.loss.HalfBinomialLoss
-sklearn._loss.loss.HalfGammaLoss
-sklearn._loss.loss.HalfMultinomialLoss
-sklearn._loss.loss.HalfPoissonLoss
-sklearn._loss.loss.HalfSquaredError
-sklearn._loss.loss.HalfTweedieLoss
-sklearn._loss.loss.HalfTweedieLossIdentity
-sklearn._loss.loss.HuberLoss
-sklearn._loss.loss.PinballLoss
-sklearn.metrics._scorer._CurveScorer
-sklearn.metrics._scorer._PassthroughScorer
-sklearn.metrics._scorer._Scorer
-sklearn.model_selection._split.GroupKFold
-sklearn.model_selection._split.GroupShuffleSplit
-sklearn.model_selection._split.KFold
-sklearn.model_selection._split.LeaveOneGroupOut
-sklearn.model_selection._split.RepeatedStratifiedKFold
-sklearn.model_selection._split.ShuffleSplit
-sklearn.model_selection._split.StratifiedGroupKFold
-sklearn.model_selection._split.StratifiedKFold
-sklearn.model_selection._split.StratifiedShuffleSplit
-sklearn.multiclass._ConstantPredictor
-sklearn.neural_network._stochastic_optimizers.AdamOptimizer
-sklearn.neural_network._stochastic_optimizers.SGDOptimizer
-sklearn.utils._metadata_requests.MetadataRequest
-sklearn.utils._metadata_requests.MethodMetadataRequest
-""".split()
-_LOSSES = """
-sklearn._loss._loss.CyAbsoluteError
-sklearn._loss._loss.CyExponentialLoss
-sklearn._loss._loss.CyHalfBinomialLoss
-sklearn._loss._loss.CyHalfGammaLoss
-sklearn._loss._loss.CyHalfMultinomialLoss
-sklearn._loss._loss.CyHalfPoissonLoss
-sklearn._loss._loss.CyHalfSquaredError
-sklearn._loss._loss.CyHalfTweedieLoss
-sklearn._loss._loss.CyHalfTweedieLossIdentity
-sklearn._loss._loss.CyHuberLoss
-sklearn._loss._loss.CyPinballLoss
-sklearn.linear_model._sgd_fast.EpsilonInsensitive
-sklearn.linear_model._sgd_fast.Hinge
-sklearn.linear_model._sgd_fast.ModifiedHuber
-sklearn.linear_model._sgd_fast.SquaredEpsilonInsensitive
-sklearn.linear_model._sgd_fast.SquaredHinge
-""".split()
-_FUNCTIONS = """
-numpy.mean
-numpy.median
-sklearn.feature_selection._mutual_info.mutual_info_classif
-sklearn.feature_selection._univariate_selection.chi2
-sklearn.feature_selection._univariate_selection.f_classif
-sklearn.metrics._classification.accuracy_score
-sklearn.metrics._classification.balanced_accuracy_score
-sklearn.metrics._classification.f1_score
-sklearn.metrics._classification.log_loss
-sklearn.metrics._classification.matthews_corrcoef
-sklearn.metrics._classification.precision_score
-sklearn.metrics._classification.recall_score
-sklearn.metrics._ranking.average_precision_score
-sklearn.metrics._ranking.roc_auc_score
-sktraffic.metrics._sparse.sparse_class_f1_score
-sktraffic.preprocessing._preprocessor.to_floats
-sktraffic.preprocessing._preprocessor.to_words
-""".split()
+_SKLEARN = _qualified("""
+sklearn.ensemble._hist_gradient_boosting.binning: _BinMapper
+sklearn.ensemble._hist_gradient_boosting.predictor: TreePredictor
+sklearn.calibration: _CalibratedClassifier _SigmoidCalibration _TemperatureScaling
+sklearn._loss.link: HalfLogitLink IdentityLink Interval LogLink LogitLink MultinomialLogit
+sklearn._loss.loss: AbsoluteError ExponentialLoss HalfBinomialLoss HalfGammaLoss
+    HalfMultinomialLoss HalfPoissonLoss HalfSquaredError HalfTweedieLoss HalfTweedieLossIdentity
+    HuberLoss PinballLoss
+sklearn.metrics._scorer: _CurveScorer _PassthroughScorer _Scorer
+sklearn.model_selection._split: GroupKFold GroupShuffleSplit KFold LeaveOneGroupOut
+    RepeatedStratifiedKFold ShuffleSplit StratifiedGroupKFold StratifiedKFold
+    StratifiedShuffleSplit
+sklearn.multiclass: _ConstantPredictor
+sklearn.neural_network._stochastic_optimizers: AdamOptimizer SGDOptimizer
+sklearn.utils._metadata_requests: MetadataRequest MethodMetadataRequest
+""")
+_LOSSES = _qualified("""
+sklearn._loss._loss: CyAbsoluteError CyExponentialLoss CyHalfBinomialLoss CyHalfGammaLoss
+    CyHalfMultinomialLoss CyHalfPoissonLoss CyHalfSquaredError CyHalfTweedieLoss
+    CyHalfTweedieLossIdentity CyHuberLoss CyPinballLoss
+sklearn.linear_model._sgd_fast: EpsilonInsensitive Hinge ModifiedHuber SquaredEpsilonInsensitive
+    SquaredHinge
+""")
+_FUNCTIONS = _qualified("""
+numpy: mean median
+sklearn.feature_selection._mutual_info: mutual_info_classif
+sklearn.feature_selection._univariate_selection: chi2 f_classif
+sklearn.metrics._classification: accuracy_score balanced_accuracy_score f1_score log_loss
+    matthews_corrcoef precision_score recall_score
+sklearn.metrics._ranking: average_precision_score roc_auc_score
+sktraffic.metrics._sparse: sparse_class_f1_score
+sktraffic.preprocessing._preprocessor: to_floats to_words
+""")
 _PLAIN_TYPES = frozenset(f"builtins.{name}" for name in ("bool", "float", "int", "str"))
 # loaders that only ever look a name up
 _REFERRING = ("FunctionNode", "TypeNode")
@@ -163,21 +125,9 @@ def audit(schema, admitted=()):
     """Go through a schema and sort its names into those that may be built and the others.
 
     The walk looks at every object that could be a node wherever it stands, so it sees at least
-    what skops would build.
-
-    Parameters
-    ----------
-    schema : dict
-        A skops file's ``schema.json``.
-    admitted : collection of str
-        Names that the user admits, as :func:`type_names` gives them.
-
-    Returns
-    -------
-    names : set of str
-        All that may be built: what skops has to be told to trust.
-    foreign : set of str
-        All others, with the loader where a trusted name is used for what it is not trusted with.
+    what skops would build. ``admitted`` are names that the user admits, as :func:`type_names` gives
+    them. The first set holds what skops has to be told to trust; the second all others, with the
+    loader where a trusted name is used for what it is not trusted with.
     """
     objects = frozenset([*_OWN, *_SKLEARN, *_public_estimators()])
     names, foreign, waiting = set(), set(), [schema]
@@ -201,21 +151,9 @@ def audit(schema, admitted=()):
 
 
 def type_names(trusted):
-    """Return the names of types that a user admits.
+    """Return the names of types that a user admits: ``"package.module.Name"``, or the type itself.
 
-    Parameters
-    ----------
-    trusted : sequence of str, type or function
-        ``"package.module.Name"``, or the class or function itself.
-
-    Returns
-    -------
-    frozenset of str
-
-    Raises
-    ------
-    TypeError
-        If it is no list, or holds anything else.
+    What is no list, or holds anything else, is a TypeError.
     """
     if isinstance(trusted, str | type) or not hasattr(trusted, "__iter__"):
         raise TypeError(
