@@ -20,7 +20,6 @@ from sktraffic.neural_network._runtime import (
     DTYPES,
     autocast,
     derive_seed,
-    keep_freed_memory,
     load_numpy_state,
     resolve_device,
     to_numpy_state,
@@ -115,7 +114,6 @@ class TorchEstimator(TrainingParams):
             iterator_train=partial(batches, generator=order),
             batch_size=size,
         )
-        keep_freed_memory()
         try:
             net.partial_fit(data, epochs=epochs)
             if net.interrupted_ and not net.history and previous is None:

@@ -50,17 +50,6 @@ def autocast(precision, device):
     return nullcontext()
 
 
-def keep_freed_memory():
-    """Let the C library keep what a step frees for the next one.
-
-    glibc gives free memory back to the system where it is more than twice the largest block that
-    was mapped and freed; each step of a small network would fetch 16 MB anew, which is a twentieth
-    of its time. Mapping and freeing a block of just under 32 MB, the most that counts, makes the
-    limit 64 MB; no page of it is touched, and other C libraries do not mind.
-    """
-    torch.empty((32 << 20) - (64 << 10), dtype=torch.uint8)
-
-
 def draw_seed(random_state):
     """Seed of one fit.
 
