@@ -30,6 +30,13 @@ from sktraffic.persistence import ModelFileError, load, read_provenance
 from sktraffic.cli import app
 from typer.testing import CliRunner
 import skops.io, sktraffic.persistence._trust, sklearn.pipeline, sklearn.ensemble
+try:  # a library, whose size depends on its build, is not what a file claims
+    import sktraffic.neural_network
+except ImportError:
+    pass
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 seen, watching = [], False
 
@@ -47,7 +54,7 @@ def watch(event, args):
 
 sys.addaudithook(watch)
 sys.path.insert(0, sys.argv[1])
-out = {}
+out = {"memory": -peak()}
 for path in sorted(Path(sys.argv[1]).glob("*.skt")):
     answers, began = [], time.process_time()
     watching = True
@@ -61,7 +68,7 @@ for path in sorted(Path(sys.argv[1]).glob("*.skt")):
     watching = False
     out[path.stem] = [answers, list(seen), time.process_time() - began]
     seen.clear()
-out["memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+out["memory"] += peak()
 print(json.dumps(out))
 """
 
@@ -113,7 +120,7 @@ def test_nothing_is_written_and_memory_is_bounded(tried):
     """The folder is as it was, and what bombs claim was never allocated."""
     _, notes, before, after = tried
     assert before == after
-    assert notes["memory"] < 1500
+    assert notes["memory"] < 100, "MiB beyond the libraries"
 
 
 def test_each_says_what_it_would_have_done():
