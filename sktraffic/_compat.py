@@ -18,8 +18,16 @@ __all__ = [
     "_fit_context",
     "_num_samples",
     "_safe_indexing",
+    "boosting_can_be_saved",
     "routing_enabled",
 ]
+
+
+def boosting_can_be_saved():
+    """Say whether the losses of histogram boosting tell where they are (1.6 says ``_loss``)."""
+    from sklearn._loss import _loss  # late: compiled, and of little use elsewhere
+
+    return _loss.CyHalfMultinomialLoss.__module__ == _loss.__name__
 
 
 class _NoCallbacks:

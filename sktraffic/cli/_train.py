@@ -5,8 +5,10 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
+import sklearn
 from sklearn.base import clone
 
+from sktraffic._compat import boosting_can_be_saved
 from sktraffic.capture import SessionExtractor, capture_name
 from sktraffic.cli._guard import say
 from sktraffic.cli._output import print_json, print_table, watched, working
@@ -30,6 +32,12 @@ def run(
     """Score on captures held out, train on all, save."""
     if not output.parent.is_dir():
         raise ValueError(f"There is no folder {output.parent} to write {output.name} into.")
+    if model == "best" and not boosting_can_be_saved():
+        raise ValueError(
+            f"--model best holds boosting, which scikit-learn {sklearn.__version__} keeps in a "
+            "form that no model file can hold. Install scikit-learn 1.9 or later, or take "
+            "--model forest."
+        )
     paths, labels = find_captures(captures, label)
     if len(set(labels)) < 2:
         raise ValueError(

@@ -157,3 +157,11 @@ def test_a_missing_folder_is_told_before_any_work(bench, cli, tmp_path, command)
     done = cli(command, *first, tmp_path / "nothing.pcap", "-o", tmp_path / "no" / "rows.csv")
     assert done.exit_code == 1 and _one_line(done)
     assert f"There is no folder {tmp_path / 'no'}" in done.stderr
+
+
+def test_a_model_that_no_file_can_hold_is_told_before_it_learns(bench, cli, tmp_path, monkeypatch):
+    """Where scikit-learn's boosting cannot be saved; what to do stands in the line."""
+    monkeypatch.setattr("sktraffic.cli._train.boosting_can_be_saved", lambda: False)
+    done = cli("train", tmp_path / "nothing", "-o", tmp_path / "m.skt", "--model", "best")
+    assert done.exit_code == 1 and _one_line(done)
+    assert "--model best holds boosting" in done.stderr and "--model forest" in done.stderr

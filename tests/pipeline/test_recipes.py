@@ -5,10 +5,11 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 
+from sktraffic._compat import boosting_can_be_saved
 from sktraffic.cli._choices import Model
 from sktraffic.datasets import load_lab_sessions
 from sktraffic.model_selection import has_twin
-from sktraffic.persistence import load, save
+from sktraffic.persistence import UntrustedTypeError, load, save
 from sktraffic.pipeline import make_estimator
 from sktraffic.pipeline._features import KnownFeatures
 from sktraffic.ragged import list_column
@@ -71,6 +72,10 @@ def test_best_is_an_ensemble_that_learns_and_can_be_saved(tmp_path):
     assert model.score(X, y) > 0.8 and model.weights_.sum() == pytest.approx(1)
     assert list(model.members_["name"]) == ["forest", "extra_trees", "boosting", "sequences"]
     assert all(len(member.estimators_) == 2 for member in model.estimators_)
+    if not boosting_can_be_saved():
+        with pytest.raises(UntrustedTypeError, match="_loss"):
+            save(model, tmp_path / "best.skt")
+        return
     save(model, tmp_path / "best.skt")
     np.testing.assert_array_equal(
         load(tmp_path / "best.skt").predict_proba(X), model.predict_proba(X)
