@@ -106,7 +106,7 @@ def test_pooling_by_hand():
 
 def test_parameter_count():
     """30 packets of size and interval, 34 classes, 60 statistics: 0.58 million weights."""
-    net = PacketSequenceNet(34, 30, n_statistics=60)
+    net = PacketSequenceNet(34, 30, n_statistics=60, n_channels=96, kernel_size=5)
     embedding = 3002 * 32 + 8 * 30
     stem = (32 + 3 + 8) * 5 * 96 + 96
     blocks = 4 * 2 * (96 * 5 * 96 + 96 + 2 * 96)
