@@ -56,8 +56,8 @@ class PiecewiseLinearEncoding(nn.Module):
         self.n_read = len(read)
         # of each output; made anew from the edges, so no part of the module's weights
         found = {"column": column, "left": left, "scale": scale}
-        # of each column that has bins: its first output, the one behind its last, and their number
-        found |= {"start": start, "stop": start + n_bins, "n_bins": n_bins.astype(np.float64)}
+        # of each column that has bins: its first output, its last, and their number
+        found |= {"start": start, "last": start + n_bins - 1, "n_bins": n_bins.astype(np.float64)}
         for name, values in found.items():
             values = torch.as_tensor(values)
             values = values.to(dtype) if values.is_floating_point() else values
@@ -108,6 +108,6 @@ class PiecewiseLinearEncoding(nn.Module):
         tensor([[0.7500]])
         """
         # sums over each column as differences of running sums, whose rounding doubles keep small
-        passed = torch.nn.functional.pad(bins.cumsum(dim=1, dtype=torch.float64), (1, 0))
-        sums = passed[:, self.stop] - passed[:, self.start]
+        passed = bins.cumsum(dim=1, dtype=torch.float64)
+        sums = passed[:, self.last] - passed[:, self.start] + bins[:, self.start]
         return sums.to(bins.dtype) / self.n_bins

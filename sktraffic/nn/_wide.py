@@ -175,7 +175,8 @@ class WideMLP(nn.Module):
         bins = self.encode(x)  # (B, n_outputs)
         # ranks are uniform, of deviation 1 / sqrt(12)
         ranks = (self.encode.rank(bins) - 0.5) * math.sqrt(12)  # (B, F)
-        embedded = self.embed(ranks.repeat(1, self.n_members))  # (B, M F E)
+        of_each = ranks[:, None].expand(-1, self.n_members, -1).flatten(1)  # (B, M F)
+        embedded = self.embed(of_each)  # (B, M F E)
         width = self.deep[0].weight.shape[1]
         embedded = embedded.view(x.shape[0], self.n_members, width).transpose(0, 1)
         logits = self.wide(bins.expand(self.n_members, -1, -1)) + self.deep(embedded)  # (M, B, K)
