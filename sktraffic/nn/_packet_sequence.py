@@ -29,7 +29,7 @@ class PacketEmbedding(nn.Module):
         Width of the learned embedding of each signed size; 0 leaves the logarithm only.
     n_messages : int, default=0
         Message ids.
-    size_dropout : float, default=0.1
+    size_dropout : float, default=0.3
         Probability in training that a packet's size embedding is hidden; its logarithm stays.
 
     Notes
@@ -37,7 +37,7 @@ class PacketEmbedding(nn.Module):
     Shape: (B, T, C) -> (B, T, width).
     """
 
-    def __init__(self, n_packets, channels, size_embedding=32, n_messages=0, size_dropout=0.1):
+    def __init__(self, n_packets, channels, size_embedding=32, n_messages=0, size_dropout=0.3):
         super().__init__()
         self.channels, self.size_dropout = tuple(channels), size_dropout
         self.size = self.message = None
@@ -164,9 +164,9 @@ class PacketSequenceNet(nn.Module):
         n_blocks=4,
         kernel_size=3,
         dropout=0.3,
-        size_dropout=0.1,
+        size_dropout=0.3,
         jitter=0.1,
-        packet_loss=0.0,
+        packet_loss=0.1,
         packet_merge=0.0,
         late_start=0.0,
         head="linear",

@@ -1,5 +1,6 @@
 """PacketSequenceClassifier: session tables and packet sequences, cuts, errors, checks."""
 
+import inspect
 import pickle
 
 import numpy as np
@@ -15,6 +16,7 @@ from sktraffic.feature_extraction import PacketSequences, SessionStatistics
 from sktraffic.model_selection import CaptureKFold
 from sktraffic.neural_network import PacketSequenceClassifier
 from sktraffic.neural_network._packet_rows import PacketRows
+from sktraffic.nn import PacketSequenceNet
 from sktraffic.persistence import load, save
 from sktraffic.ragged import list_column
 from sktraffic.sessions import first_packets
@@ -218,3 +220,16 @@ def test_kinds_of_input_are_not_mixed(lab):
 def test_is_a_scikit_learn_classifier(estimator, check):
     """scikit-learn's own checks."""
     check(estimator)
+
+
+def test_the_module_has_the_defaults_of_the_estimator():
+    """Who takes the network alone gets the one that the estimator trains."""
+    of_module = inspect.signature(PacketSequenceNet).parameters
+    of_estimator = inspect.signature(PacketSequenceClassifier).parameters
+    both = [
+        name
+        for name in of_module.keys() & of_estimator.keys()
+        if of_module[name].default is not inspect.Parameter.empty
+    ]
+    assert len(both) >= 10
+    assert [n for n in both if of_module[n].default != of_estimator[n].default] == []
