@@ -2,17 +2,18 @@
 
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.impute import SimpleImputer
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import FeatureUnion, Pipeline
 
-from sktraffic.feature_extraction import SessionFeatures
+from sktraffic.feature_extraction import PacketSequences, PacketSizeMatrix, SessionFeatures
 
 
 def default_estimator():
     """Return the Pipeline that stands in for ``CaptureClassifier(estimator=None)``.
 
-    Extended session statistics and the protocol matrix, missing values filled with medians, and a
-    random forest whose class weights are balanced in every tree. Ports and addresses are not
-    among the features. It needs no GPU and no scaling, and trains in seconds.
+    Extended session statistics and the protocol matrix, how often each frequent packet size occurs,
+    signed sizes and intervals of the first 30 packets; missing values filled with medians, and a
+    random forest whose class weights are balanced in every tree. Ports, addresses and payload bytes
+    are not among the features. It needs no GPU and no scaling, and trains in seconds.
 
     Returns
     -------
@@ -25,6 +26,14 @@ def default_estimator():
     >>> list(default_estimator().named_steps)
     ['features', 'impute', 'clf']
     """
+    features = FeatureUnion(
+        [
+            ("statistics", SessionFeatures(features="extended")),
+            ("sizes", PacketSizeMatrix()),
+            ("packets", PacketSequences(30, fields=["signed_size", "iat"])),
+        ],
+        verbose_feature_names_out=False,
+    )
     forest = RandomForestClassifier(
         n_estimators=200,
         min_samples_leaf=2,
@@ -33,7 +42,7 @@ def default_estimator():
     )
     return Pipeline(
         [
-            ("features", SessionFeatures(features="extended")),
+            ("features", features),
             ("impute", SimpleImputer(strategy="median", keep_empty_features=True)),
             ("clf", forest),
         ]
