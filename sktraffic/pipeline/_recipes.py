@@ -15,8 +15,8 @@ def make_estimator(model="forest", random_state=0):
         :class:`~sktraffic.ensemble.SelectionEnsemble` of a forest, extremely randomised trees and
         gradient boosting, on statistics, frequent packet sizes and the first packets, on messages
         and (not the extremely randomised trees) payload bytes where the table has them, and of
-        ``"sequences"``, :class:`~sktraffic.neural_network.PacketSequenceClassifier`; five fits of
-        each, none of which sees all captures, so that a fit takes minutes where a forest takes
+        ``"sequences"``, :class:`~sktraffic.neural_network.PacketSequenceClassifier`; three fits
+        of each, none of which sees all captures, so that a fit takes minutes where a forest takes
         seconds.
         ``"knn"`` is the baseline that a network has to
         beat: the nearest training sessions by the sizes, directions and intervals of the first
@@ -69,7 +69,7 @@ def _sequences(random_state):
 
 
 def _ensemble(random_state):
-    """Five fits of each member, on four fifths of the captures, averaged."""
+    """Three fits of each member, on two thirds of the captures, averaged."""
     from sklearn.ensemble import (
         ExtraTreesClassifier,
         HistGradientBoostingClassifier,
@@ -102,7 +102,7 @@ def _ensemble(random_state):
         ("boosting", on_features(boosting, select)),
         ("sequences", _sequences(random_state)),
     ]
-    return SelectionEnsemble(members, cv=5, refit=False)
+    return SelectionEnsemble(members, cv=3, refit=False)
 
 
 def _feature_pipeline(model, random_state):
