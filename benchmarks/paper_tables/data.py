@@ -202,7 +202,7 @@ def load_heads(name, folder):
     if len(raw) != len(bunch.target):
         raise ValueError(f"{name}: {len(raw)} heads, but {len(bunch.target)} sessions of them.")
     y = np.asarray(bunch.target, dtype=str)
-    return Data(bunch.data[["packet_bytes", "start"]], y, y, bunch.data["start"], raw=raw)
+    return Data(bunch.data, y, y, bunch.data["start"], raw=raw)
 
 
 def subset(heads, share, seed):
@@ -243,6 +243,13 @@ def split_heads(heads, kind, seed, test_size=0.4):
 
 
 @functools.lru_cache(maxsize=1)
+def load_lab():
+    """Sessions of the bundled captures, background left out."""
+    table, y, captures = lab_sessions()
+    leaks = identifiers(table, {key: key for key in RAW}).fillna(-1)
+    return whole_groups(Data(table, y, captures, table["start"], leaks))
+
+
 def load_iot(folder, devices, runs):
     """Sessions of the IoT devices; a run is one device set up once."""
     sessions = iot_sessions(folder, devices, runs, groups=run_name, n_bytes=256, n_dissections=0)

@@ -1,8 +1,8 @@
 """The experiments: which data sets, splits and models, with which settings at each scale."""
 
-from paper_tables import byte_measures, measures, models
-from paper_tables.runner import Experiment
-from paper_tables.session_measures import TRUTH, drift, predictions, transfer
+from paper_tables import byte_measures, measures, models, sequence_measures
+from paper_tables.runner import SCALES, Experiment
+from paper_tables.session_measures import TRUTH, drift, learning, predictions, transfer
 
 SETS = ["stand-in", "bundled", "iot"]
 
@@ -144,17 +144,34 @@ def bytes_of(data):
 # -- session tables: honest groups --------------------------------------------------------------
 
 GROUPS = {
-    "inner_splits": 3, "trees": 100, "search_trees": 30, "top_k": 4, "boosting_rounds": 30,
-    "packets": [6, 8, 10],
+    "inner_splits": 3, "trees": 100, "search_trees": 30,
+    "lightgbm_rounds": 150, "packets": [6, 8, 10],
 }  # fmt: skip
 TINY_GROUPS = {
-    "n_splits": 2, "inner_splits": 2, "trees": 10, "search_trees": 5, "boosting_rounds": 3,
-    "packets": [8],
+    "n_splits": 2, "inner_splits": 2, "trees": 10, "search_trees": 5,
+    "lightgbm_rounds": 3, "packets": [8],
+    "sequences": {"max_epochs": 1, "n_channels": 8},
+    "best": {
+        "cv": 2, "forest__clf__n_estimators": 5, "extra_trees__clf__n_estimators": 5,
+        "boosting__clf__max_iter": 3, "sequences__max_epochs": 1, "sequences__n_channels": 8,
+    },
 }  # fmt: skip
-IOT = GROUPS | {"n_splits": 3, "folds": 3, "devices": None, "runs": None}
-ANDROID = GROUPS | {"n_splits": 5, "folds": 1, "apps": None, "traces": None, "min_count": 100}
+IOT = GROUPS | {"n_splits": 3, "folds": 1, "devices": None, "runs": None}
+BUNDLED = GROUPS | {"n_splits": 3, "folds": 1}
+ANDROID = GROUPS | {"n_splits": 5, "folds": 1, "apps": None, "traces": None}
 
 
+SEQUENCES = {
+    scale: {"n_splits": 5, "apps": None, "traces": None, "devices": None, "runs": None}
+    | {"network": {}, "trees": 100}
+    for scale in SCALES
+}
+SEQUENCES["tiny"] |= {"n_splits": 2, "apps": 3, "traces": 8, "devices": 2, "runs": 2, "trees": 5}
+SEQUENCES["tiny"]["network"] = {"max_epochs": 1, "n_channels": 8, "n_blocks": 1}
+RUNS = {"shares": [0.25, 0.5, 0.75, 1]}
+# labels a class -> epochs
+LABELS = {"5": 60, "10": 60, "50": 30, "all": 16}
+LABELS = {"tiny": {"5": 1, "all": 1}, "cpu": LABELS, "gpu": LABELS}
 LATER = {"blocks": 4, "train_share": 0.4}
 
 
@@ -323,7 +340,7 @@ EXPERIMENTS = [
         {
             "tiny": IOT | TINY_GROUPS | {"folds": 2, "devices": 3, "runs": 4},
             "cpu": IOT,
-            "gpu": IOT | {"n_splits": 5, "folds": 5, "trees": 300, "top_k": 10, "jobs": -1},
+            "gpu": IOT | {"n_splits": 5, "folds": 5, "trees": 300, "jobs": -1},
         },
         group_cells("iot"),
         predictions,
@@ -332,18 +349,58 @@ EXPERIMENTS = [
     Experiment(
         "g-android-apps",
         {
-            "tiny": ANDROID | TINY_GROUPS | {"apps": 3, "traces": 8, "min_count": 20},
+            "tiny": ANDROID | TINY_GROUPS | {"apps": 3, "traces": 8},
             "cpu": ANDROID,
-            "gpu": ANDROID | {"folds": 5, "trees": 300, "top_k": 10, "jobs": -1},
+            "gpu": ANDROID | {"folds": 5, "trees": 300, "jobs": -1},
         },
         group_cells("android", elsewhere=False),
         predictions,
-        [name for name in models.ON_SESSIONS if name != models.BOOSTING],
+        models.ON_SESSIONS,
+    ),
+    Experiment(
+        "g-bundled-captures",
+        {
+            "tiny": BUNDLED | TINY_GROUPS,
+            "cpu": BUNDLED,
+            "gpu": BUNDLED | {"folds": 3, "trees": 300, "jobs": -1},
+        },
+        group_cells("bundled", elsewhere=False),
+        predictions,
+        models.ON_SESSIONS,
+    ),
+    Experiment(
+        "x-learning-curve",
+        {
+            "tiny": IOT | TINY_GROUPS | {"devices": 3, "runs": 4, "shares": [0.5, 1]},
+            "cpu": IOT | RUNS,
+            "gpu": IOT | RUNS | {"trees": 300, "jobs": -1},
+        },
+        lambda *_: [{"model": models.ALL_FEATURES}],
+        learning,
+    ),
+    Experiment(
+        "x-early",
+        {
+            "tiny": SEQUENCES["tiny"] | {"packets": [3, 10], "alone": [3]},
+            "cpu": SEQUENCES["cpu"] | {"packets": [3, 5, 10, 20, 30], "alone": [3, 5, 10]},
+            "gpu": SEQUENCES["gpu"] | {"packets": [3, 5, 10, 20, 30], "alone": [3, 5, 10, 20]},
+        },
+        lambda settings, _: [
+            {"model": model}
+            for model in (sequence_measures.CUTS, sequence_measures.WHOLE, *settings["alone"])
+        ],
+        sequence_measures.early,
+    ),
+    Experiment(
+        "x-sequence-labels",
+        {scale: SEQUENCES[scale] | {"labels": LABELS[scale]} for scale in SCALES},
+        lambda *_: [{"data": data} for data in ("Android", "ISCX")],
+        sequence_measures.few_labels,
     ),
     Experiment(
         "x-drift",
         {
-            "tiny": ANDROID | TINY_GROUPS | LATER | {"apps": 3, "traces": 8, "min_count": 20},
+            "tiny": ANDROID | TINY_GROUPS | LATER | {"apps": 3, "traces": 8},
             "cpu": ANDROID | LATER,
             "gpu": ANDROID | LATER | {"trees": 300},
         },

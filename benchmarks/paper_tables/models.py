@@ -1,6 +1,7 @@
 """The models of both papers and what they should be compared with, all by name."""
 
 import importlib
+import importlib.util
 
 import numpy as np
 from sklearn.compose import make_column_transformer
@@ -18,11 +19,10 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sktraffic.feature_extraction import (
     ByteTokens,
     PacketSequences,
-    ProtocolMatrix,
+    PacketSizeMatrix,
     SessionFeatures,
     SessionStatistics,
 )
-from sktraffic.feature_selection import ForestSelector
 from sktraffic.neural_network import (
     CNNLSTM,
     BiGRUDABert,
@@ -229,19 +229,20 @@ NINE = (
     "boosting, nine features",
 )
 ALL_FEATURES, SEQUENCES = "random forest, all features", "k nearest neighbours, packet sequences"
-BOOSTING = "boosting, all features"
-ON_SESSIONS = (*NINE, SEQUENCES, ALL_FEATURES, BOOSTING, "forest")
+LIGHTGBM = "LightGBM, all features"
+# a peer from outside, where it is installed: the package does not need it
+PEERS = (LIGHTGBM,) if importlib.util.find_spec("lightgbm") else ()
+ON_SESSIONS = (*NINE, SEQUENCES, ALL_FEATURES, *PEERS, "forest", "sequences", "best")
 
 
 def everything(data, settings):
     """All features of the sessions of a set."""
     if data == "android":
-        # each signed length is a word: which lengths occur, and how often
-        words = ProtocolMatrix("learned", min_count=settings["min_count"])
         sequences = PacketSequences(30, fields=("signed_size", "iat"))
-        return make_union(SessionStatistics("extended"), sequences, words)
+        return make_union(SessionStatistics("extended"), sequences, PacketSizeMatrix())
     return make_union(
         SessionFeatures(features="extended"),
+        PacketSizeMatrix(),
         PacketSequences(20, fields=("signed_size", "iat", "signed_payload_size")),
         ByteTokens(n_bytes=64, n_packets=4, start="payload"),
     )
@@ -271,14 +272,16 @@ def on_sessions(name, data, settings, seed, leaks=()):
             grid = {"max_features": ["sqrt", 0.2], "class_weight": [None, "balanced_subsample"]}
             grid["n_estimators"] = [settings["search_trees"]]
             grid = {f"randomforestclassifier__{key}": values for key, values in grid.items()}
-    elif name == BOOSTING:
-        model = make_pipeline(
-            ForestSelector(settings["top_k"], n_estimators=20, random_state=seed),
-            HistGradientBoostingClassifier(
-                max_iter=settings["boosting_rounds"], max_leaf_nodes=15, max_bins=64,
-                max_features=0.3, l2_regularization=1.0, early_stopping=False, random_state=seed,
-            ),
+    elif name == LIGHTGBM:
+        # imported here: the other models do not need it
+        from lightgbm import LGBMClassifier
+
+        model = LGBMClassifier(
+            n_estimators=settings["lightgbm_rounds"], learning_rate=0.1, colsample_bytree=0.3,
+            subsample=0.8, subsample_freq=1, random_state=seed, n_jobs=1, verbose=-1,
         )  # fmt: skip
+        grid = {"num_leaves": [15, 31], "min_child_samples": [5, 20]}
+        grid = {f"lgbmclassifier__{key}": values for key, values in grid.items()}
     elif name == SEQUENCES:
         both = ("sequences__sizes__n_packets", "sequences__intervals__n_packets")
         values = {
@@ -293,7 +296,8 @@ def on_sessions(name, data, settings, seed, leaks=()):
         module, _, cls = name.rpartition(".")
         return getattr(importlib.import_module(module), cls)(random_state=seed), {}
     else:
-        return make_estimator(name, random_state=seed), {}
+        changes = settings.get(name, {})
+        return make_estimator(name, random_state=seed).set_params(**changes), {}
     return make_pipeline(features, model), grid
 
 

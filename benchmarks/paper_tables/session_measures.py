@@ -1,20 +1,23 @@
-"""What is measured on session tables whose groups are honest: IoT runs, Android traces."""
+"""What is measured on session tables whose groups are honest: captures, runs, traces."""
 
 import string
 import time
 
 import numpy as np
 import pandas as pd
+from sklearn.metrics import f1_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils.validation import has_fit_parameter
 
-from paper_tables.data import lab_sessions, load_android, load_iot, split_groups
-from paper_tables.models import on_sessions
+from paper_tables.data import lab_sessions, load_android, load_iot, load_lab, split_groups
+from paper_tables.models import ALL_FEATURES, on_sessions
 from sktraffic.inspection import drift_curve, transfer_matrix
 from sktraffic.model_selection import CaptureKFold, has_twin
 
 LETTERS = string.ascii_letters
 TRUTH = "truth"  # in a model's place: classes, groups, twins
+# two devices of one maker that hardly differ in what they send
+ALIKE = {"D-LinkSiren": "D-LinkSensor", "WeMoInsightSwitch": "WeMoLink"}
 
 
 def predictions(unit, settings, folder):
@@ -24,10 +27,7 @@ def predictions(unit, settings, folder):
     groups; elsewhere a model has its defaults. The row keeps predictions, one letter a session, so
     that every figure is computed from the result file.
     """
-    if unit["data"] == "iot":
-        data = load_iot(folder, settings["devices"], settings["runs"])
-    else:
-        data = load_android(folder, settings["apps"], settings["traces"])
+    data = load_groups(unit["data"], settings, folder)
     train, test = split_groups(
         data, unit["split"], settings["n_splits"], unit["fold"], unit["seed"]
     )
@@ -55,6 +55,15 @@ def predictions(unit, settings, folder):
     if unit["split"] == "grouped":
         row["groups"] = letters(codes[by_group(proba, data.groups[test])])
     return [row]
+
+
+def load_groups(name, settings, folder):
+    """Sessions of a set whose groups are honest."""
+    if name == "bundled":
+        return load_lab()
+    if name == "iot":
+        return load_iot(folder, settings["devices"], settings["runs"])
+    return load_android(folder, settings["apps"], settings["traces"])
 
 
 def search(model, grid, X, y, groups, settings, unit):
@@ -105,6 +114,33 @@ def by_group(proba, groups, floor=1e-3):
 def letters(codes):
     """Write class numbers as letters, a to z and A to Z."""
     return "".join(LETTERS[code] for code in codes)
+
+
+def learning(unit, settings, folder):
+    """Learn from a share of each device's training runs, score unseen runs; a row a share.
+
+    Parts are nested: who sees half of the runs sees the quarter's too.
+    """
+    data = load_iot(folder, settings["devices"], settings["runs"])
+    train, test = split_groups(data, "grouped", settings["n_splits"], 0, unit["seed"])
+    runs, first = np.unique(data.groups[train], return_index=True)
+    shuffled = np.random.default_rng(unit["seed"]).permutation(len(runs))
+    place = pd.Series(shuffled).groupby(data.y[train][first]).rank(pct=True).to_numpy()
+    rows = []
+    for share in settings["shares"]:
+        kept = train[np.isin(data.groups[train], runs[place <= share])]
+        model, _ = on_sessions(ALL_FEATURES, "iot", settings, unit["seed"])
+        called = model.fit(data.X.iloc[kept], data.y[kept]).predict(data.X.iloc[test])
+        alike = [pd.Series(y).replace(ALIKE) for y in (data.y[test], called)]
+        rows.append(
+            {
+                "share": share,
+                "runs": len(np.unique(data.groups[kept])),
+                "f1": round(float(f1_score(data.y[test], called, average="macro")), 4),
+                "f1_alike": round(float(f1_score(*alike, average="macro")), 4),
+            }
+        )
+    return rows
 
 
 def drift(unit, settings, folder):

@@ -42,10 +42,22 @@ def read(folder, name, scales=SCALES):
         "units": len(entries),
         "minutes": sum(entry["cpu_seconds"] for entry in entries) / 60,
         "last": max(entry["finished"] for entry in entries)[:10],
-        "made_with": entries[-1]["made_with"],
+        "made_with": machines([entry["made_with"] for entry in entries]),
     }
-    rows = pd.DataFrame([entry["unit"] | row for entry in entries for row in entry["rows"]])
+    rows = pd.DataFrame(
+        entry["unit"] | row | {"gpu": entry["made_with"]["gpu"]}
+        for entry in entries
+        for row in entry["rows"]
+    )
     return Result(rows, settings, scale, about)
+
+
+def machines(made_with):
+    """Pairs of (runs, what they were made with), the latest of each machine; most runs first."""
+    of_each = {}
+    for made in made_with:
+        of_each.setdefault((made["processor"], made["cores"], made["gpu"]), []).append(made)
+    return sorted(((len(runs), runs[-1]) for runs in of_each.values()), key=lambda pair: -pair[0])
 
 
 def render(results, template=TEMPLATE, scales=SCALES):

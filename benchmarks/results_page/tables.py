@@ -54,15 +54,19 @@ def parts(rows, *by):
 
 def details(result):
     """Say what made a table: scale, versions, time, settings."""
-    about, made = result.about, result.about["made_with"]
-    versions = ", ".join(f"{k} {v}" for k, v in made["versions"].items())
-    machine = f"{made['processor']}, {made['cores']} cores, {made['gpu'] or 'no GPU'}"
-    machine = f"{machine}; Python {made['python']}, {versions}."
+    about, machines = result.about, result.about["made_with"]
+    lines = []
+    for runs, made in machines:
+        versions = ", ".join(f"{k} {v}" for k, v in made["versions"].items())
+        machine = f"{made['processor']}, {made['cores']} cores, {made['gpu'] or 'no GPU'}"
+        of_all = f"{runs} runs: " if len(machines) > 1 else ""
+        line = f"{of_all}{machine}; Python {made['python']}, {versions}."
+        lines.append(textwrap.fill(line, 100) + "\n")
     return "\n".join(
         [
             f"<details><summary>Scale {result.scale}: {about['units']} runs, "
             f"{about['minutes']:.1f} processor minutes, last {about['last']}; settings</summary>\n",
-            textwrap.fill(machine, 100) + "\n",
+            *lines,
             "```json",
             textwrap.fill(json.dumps(result.settings), 96, break_long_words=False),
             "```",

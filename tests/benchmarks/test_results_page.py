@@ -58,7 +58,7 @@ def test_the_results_are_the_experiments(bench):
         declared = experiment.units("cpu", seeds)
         assert not store.missing(declared), experiment.name
         models = {unit["model"] for unit in stored if "model" in unit}
-        everything = experiment.units("cpu", seeds, sorted(models)) if models else declared
+        everything = experiment.units("cpu", seeds, sorted(models, key=str)) if models else declared
         assert all(unit in declared or unit in everything for unit in stored), experiment.name
 
 
@@ -154,3 +154,43 @@ def test_scores_by_twin_side(bench, predicted):
     ]
     share = tables.twin_share(rows)
     np.testing.assert_allclose(share * sides[0] + (1 - share) * sides[1], whole)
+
+
+def test_errors_between_classes_that_are_alike(bench, predicted):
+    """Counted by hand; with all classes as one, every error is between them and F1 is 1."""
+    tables, (rows, truth, calls, _) = bench("results_page.group_tables"), predicted
+    wrong = [(t, c) for t, c in zip(truth, calls["worse"], strict=True) if t != c]
+    between = sum(set(pair) == {0, 1} for pair in wrong) / len(wrong)
+    assert tables.errors_between(rows, "worse", {"p": "q"})[0] == pytest.approx(between)
+    assert tables.errors_between(rows, "worse", {"p": "q", "r": "q"}) == (1.0, 1.0)
+
+
+def test_every_machine_is_named(bench):
+    """Three runs on two machines: both are told, the one of most runs first, each by its latest."""
+    page, tables = bench("results_page.page"), bench("results_page.tables")
+    made = {"processor": "A", "cores": 2, "gpu": None, "python": "3.11", "versions": {"numpy": "1"}}
+    other = made | {"processor": "B", "gpu": "card"}
+    machines = page.machines([other, made, made | {"python": "3.12"}])
+    about = {"units": 3, "minutes": 1.0, "last": "2026-01-01", "made_with": machines}
+    told = tables.details(page.Result(None, {}, "cpu", about))
+    first, second = (line for line in told.splitlines() if "runs:" in line)
+    assert first == "2 runs: A, 2 cores, no GPU; Python 3.12, numpy 1."
+    assert second == "1 runs: B, 2 cores, card; Python 3.11, numpy 1."
+    about["made_with"] = machines[:1]
+    assert "runs:" not in tables.details(page.Result(None, {}, "cpu", about))
+
+
+def test_tables_of_beginnings_and_of_few_labels(bench):
+    """Models of one length share a row, which has a gap where there is none of them."""
+    tables = bench("results_page.group_tables")
+    rows = [("cuts", 3, 0.5), ("cuts", 5, 0.75), (3, 3, 0.625)]
+    table = tables.early_table(pd.DataFrame(rows, columns=["model", "packets", "f1"]), ["cuts"])
+    assert table.to_numpy().tolist() == [["0.500", "0.750"], ["0.625", "–"]]
+    rows = [("5", "near", 0.25), ("5", "far", 0.5), ("all", "near", 0.75), ("all", "far", 1.0)]
+    rows = pd.DataFrame(rows, columns=["labels", "start", "f1"])
+    table = tables.labels_table(rows, ["far", "near"])
+    assert table.loc["far"].tolist() == ["0.500", "1.000"] and list(table) == ["5", "all"]
+    rows = pd.DataFrame({"share": [0.5, 1], "f1": [0.25, 0.5], "f1_alike": [0.5, 0.75]})
+    table = tables.curve_table(rows)
+    assert list(table) == ["50% of the runs", "100% of the runs"]
+    assert table.iloc[0].tolist() == ["0.250", "0.500"]

@@ -4,6 +4,7 @@ import importlib
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 pytestmark = pytest.mark.neural  # the tables of both papers train networks
@@ -86,7 +87,7 @@ def test_app_lengths_and_times_survive(parts):
     assert ragged(X["packet_time"])[0].tolist() == [0.0, 0.5, 0.75, 0.0, 2.0]
 
 
-@pytest.mark.parametrize("name", ["g-iot-devices", "g-android-apps"])
+@pytest.mark.parametrize("name", ["g-iot-devices", "g-android-apps", "g-bundled-captures"])
 def test_tiny_scale_runs_once_and_makes_tables(parts, traffic_data, tmp_path, monkeypatch, name):
     """A second call runs nothing; every model of the tables has its row, with what it costs."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -105,9 +106,15 @@ def test_tiny_scale_runs_once_and_makes_tables(parts, traffic_data, tmp_path, mo
     table = tables.group_table(rows, "capture")
     assert list(table.index) == [tables.model_name(model) for model in experiment.models]
     assert (table["seconds to fit"].astype(float) >= 0).all()
+    again = rows.assign(gpu="a card", fit_seconds=rows["fit_seconds"] + 1000)
+    beside = tables.group_table(pd.concat([rows, again.assign(seed=1)]), "capture")
+    assert beside["seconds to fit"].equals(table["seconds to fit"])
+    alone = tables.group_table(again, "capture")["seconds to fit"]
+    assert (alone.astype(float) >= 1000).all()
     if name == "g-iot-devices":
         assert set(tables.other_columns(rows)["unmasked"]) - {"–"}
-    assert len(tables.group_classes(rows, tables.FOREST)) == 3
+    expected = 12 if name == "g-bundled-captures" else 3
+    assert len(tables.group_classes(rows, tables.FOREST)) == expected
 
 
 def test_later_days_and_other_networks_make_tables(parts, traffic_data, tmp_path):
@@ -125,3 +132,21 @@ def test_later_days_and_other_networks_make_tables(parts, traffic_data, tmp_path
         table = make(rows).astype(float)
         assert list(table.index) == [tables.NINE_FOREST, tables.NEIGHBOURS]
         assert table.shape == (2, 4) and table.to_numpy().min() >= 0
+
+
+@pytest.mark.parametrize("name", ["x-early", "x-sequence-labels", "x-learning-curve"])
+def test_sequences_and_curves_run_at_tiny_scale(parts, traffic_data, tmp_path, monkeypatch, name):
+    """Every model has the scores that its table shows, and they are shares."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    [experiment] = [e for e in parts("paper_tables.experiments").EXPERIMENTS if e.name == name]
+    run = parts("paper_tables.runner").run
+    assert run(experiment, "tiny", 1, traffic_data, tmp_path, say=lambda text: None)
+    rows = parts("results_page.page").read(tmp_path, name, ("tiny",)).rows
+    assert rows["f1"].between(0, 1).all()
+    settings = experiment.settings["tiny"]
+    wanted = {
+        "x-early": 2 * len(settings.get("packets", ())) + len(settings.get("alone", ())),
+        "x-sequence-labels": 2 * len(settings.get("labels", ())) * 4,
+        "x-learning-curve": len(settings.get("shares", ())),
+    }
+    assert len(rows) == wanted[name]
