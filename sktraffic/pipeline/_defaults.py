@@ -29,7 +29,7 @@ def default_estimator():
     features = FeatureUnion(
         [
             ("statistics", SessionFeatures(features="extended")),
-            ("sizes", PacketSizeMatrix()),
+            ("sizes", PacketSizeMatrix(min_sessions=1)),
             ("packets", PacketSequences(30, fields=["signed_size", "iat"])),
         ],
         verbose_feature_names_out=False,

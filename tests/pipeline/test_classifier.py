@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 from sktraffic.capture import CaptureError, CaptureWarning, SessionExtractor
+from sktraffic.datasets import load_lab_sessions
 from sktraffic.feature_extraction import SessionStatistics
 from sktraffic.pipeline import CaptureClassifier, default_estimator
 from sktraffic.sessions import IDENTITY
@@ -271,3 +272,13 @@ def test_scikit_learn_knows_what_it_is(fitted):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert "CaptureClassifier" in repr(fitted) and "CaptureClassifier" in fitted._repr_html_()
+
+
+def test_the_default_estimator_learns_from_a_few_sessions():
+    """Three sessions of two classes are enough; sizes that one session has are columns."""
+    lab = load_lab_sessions()
+    X = lab.data.iloc[[0, 1, 900]]
+    model = default_estimator().fit(X, ["a", "a", "b"])
+    assert set(model.predict(X)) <= {"a", "b"}
+    names = model[0].get_feature_names_out()
+    assert len(set(names)) == len(names) > 300
