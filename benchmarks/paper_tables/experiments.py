@@ -183,7 +183,8 @@ def group_cells(data, elsewhere=True):
 
     def cells(settings, names):
         features = [name for name in names if name.endswith("features")]
-        own = [name for name in names if name in models.ON_SESSIONS]
+        # the peer is named where it has results, whether or not it is installed
+        own = [name for name in names if name in (*models.ON_SESSIONS, models.LIGHTGBM)]
         places = {
             ("grouped", "masked"): [TRUTH, *names],
             ("random", "masked"): [TRUTH, *own],
