@@ -156,6 +156,10 @@ def _read_text(content, path):
         table = pd.read_csv(
             io.StringIO(text), sep=separator, dtype=str, keep_default_na=False, quoting=quoting
         )
+        # pandas takes what the header has no name for as an index, and shifts the columns
+        if not isinstance(table.index, pd.RangeIndex):
+            longest = table.index.nlevels + table.shape[1]
+            raise pd.errors.ParserError(f"lines have {longest} cells, the header {len(cells)}")
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         line = re.search(r"in line (\d+), saw (\d+)", str(error))
         what = f"line {line[1]} has {line[2]} cells, the header {len(cells)}" if line else error

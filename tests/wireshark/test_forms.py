@@ -46,6 +46,7 @@ def test_of_several_vlan_tags_the_innermost_counts(tmp_path):
         (text([PACKET], FIELDS).split("\n", 1)[1], "has no header: .*-E header=y"),
         (text([PACKET], FIELDS, separator="\t").split("\n", 1)[1], "has no header"),
         (text().replace("9999 Len", "9999,1,2,3 Len"), "line 4 has 10 cells, the header 7"),
+        ("No.,Time,Source,Destination\n1,0.0,::1,::2,7\n", "lines have 5 cells, the header 4"),
     ],
 )  # fmt: skip
 def test_what_is_no_packet_list_is_named(tmp_path, content, match):
