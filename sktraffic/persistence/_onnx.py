@@ -11,7 +11,7 @@ from sklearn.ensemble import (
     RandomForestClassifier,
 )
 from sklearn.impute import SimpleImputer
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.validation import check_is_fitted
@@ -135,7 +135,7 @@ def _flat(model):
 
 def _numeric_steps(steps):
     """Return the steps behind those that read session tables, and the names of their input."""
-    numeric = [step.__sklearn_tags__().input_tags.two_d_array for step in steps]
+    numeric = [_reads_rows(step) for step in steps]
     if not any(numeric):
         raise TypeError(
             f"{type(steps[-1]).__name__} reads session tables, and ONNX has no list columns."
@@ -145,6 +145,14 @@ def _numeric_steps(steps):
     if outside:
         names = steps[outside - 1].get_feature_names_out()
     return steps[outside:], None if names is None else list(map(str, names))
+
+
+def _reads_rows(step):
+    """Say whether a step reads rows of numbers; a union reads what its parts read."""
+    if isinstance(step, FeatureUnion):
+        parts = [part for _, part in step.transformer_list if part not in ("drop", "passthrough")]
+        return all(map(_reads_rows, parts))
+    return step.__sklearn_tags__().input_tags.two_d_array
 
 
 def _transformer_graph(steps):
