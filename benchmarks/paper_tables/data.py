@@ -250,6 +250,7 @@ def load_lab():
     return whole_groups(Data(table, y, captures, table["start"], leaks))
 
 
+@functools.lru_cache(maxsize=1)
 def load_iot(folder, devices, runs):
     """Sessions of the IoT devices; a run is one device set up once."""
     sessions = iot_sessions(folder, devices, runs, groups=run_name, n_bytes=256, n_dissections=0)
