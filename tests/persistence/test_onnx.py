@@ -29,7 +29,7 @@ from sktraffic.feature_selection import ForestSelector
 from sktraffic.model_selection import RejectingClassifier
 from sktraffic.over_sampling import GuardedADASYN
 from sktraffic.persistence import to_onnx
-from sktraffic.pipeline import CaptureClassifier
+from sktraffic.pipeline import CaptureClassifier, default_estimator
 from sktraffic.preprocessing import make_preprocessor
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="graphs are run by onnxruntime")
@@ -117,6 +117,17 @@ def test_session_tables_stay_outside(lab):
     _, proba, notes = answers(model, features)
     np.testing.assert_allclose(proba, model.predict_proba(X), atol=1e-5)
     assert json.loads(notes["feature_names"]) == model[0].get_feature_names_out().tolist()
+
+
+def test_a_union_of_session_features_stays_outside():
+    """The default pipeline's features are a union; its graph begins behind it."""
+    sessions = load_lab_sessions()
+    X, y = sessions.data.iloc[::15], sessions.target.iloc[::15]
+    model = default_estimator().set_params(clf__n_estimators=5).fit(X, y)
+    session = onnxruntime.InferenceSession(to_onnx(model).SerializeToString())
+    features = np.asarray(model[0].transform(X), dtype=np.float64)
+    proba = session.run(None, {"X": features})[1]
+    np.testing.assert_allclose(proba, model.predict_proba(X), atol=1e-5)
 
 
 def test_named_columns_go_by_position(lab):
