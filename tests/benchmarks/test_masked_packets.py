@@ -1,23 +1,17 @@
 """Masked packets as pre-training: what is hidden stays hidden, and all starts are scored."""
 
-import importlib
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 pytestmark = pytest.mark.neural
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
 @pytest.fixture
-def masked(monkeypatch):
-    """Import the script as a module, as `python benchmarks/masked_packets.py` finds its parts."""
-    if not (BENCHMARKS / "masked_packets.py").is_file():
-        pytest.skip("the benchmarks are not beside the tests")
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    return importlib.import_module("masked_packets")
+def masked(bench):
+    """Import the benchmark."""
+    return bench("masked_packets")
 
 
 @pytest.fixture

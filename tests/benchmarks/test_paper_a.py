@@ -1,6 +1,5 @@
 """The tables of Qi et al. (2025): run at scale tiny on the shared data, and held to their laws."""
 
-import importlib
 import math
 from pathlib import Path
 
@@ -9,21 +8,10 @@ import pandas as pd
 import pytest
 
 pytestmark = pytest.mark.neural  # the tables of both papers train networks
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 NAMES = [
     "a2-clusterings", "a-features", "a3-batch-size", "a4-activations", "a6-adasyn", "a-sparse",
     "a-noise", "a-latency",
 ]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def bench():
-    """Import a module that lies in the folder of the benchmarks."""
-    if not (BENCHMARKS / "papers.py").is_file():
-        pytest.skip("the benchmarks are not beside the tests")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(BENCHMARKS))
-        yield importlib.import_module
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """docs/results.md is what its template says of the result files, and these are the experiments'."""
 
-import importlib
 import re
 from pathlib import Path
 
@@ -10,16 +9,6 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 RESULTS, PAGE = ROOT / "benchmarks" / "results", ROOT / "docs" / "results.md"
-
-
-@pytest.fixture(scope="module")
-def bench():
-    """Import a module that lies in the folder of the benchmarks."""
-    if not (ROOT / "benchmarks" / "papers.py").is_file():
-        pytest.skip("the benchmarks are not beside the tests")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(ROOT / "benchmarks"))
-        yield importlib.import_module
 
 
 @pytest.fixture(scope="module")

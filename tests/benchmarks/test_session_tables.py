@@ -1,65 +1,52 @@
 """Laws of the experiments split by run and by trace, at their smallest scale."""
 
-import importlib
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 
 pytestmark = pytest.mark.neural  # the tables of both papers train networks
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
 @pytest.fixture
-def parts(monkeypatch):
-    """Return a function that imports a module beside the command."""
-    if not (BENCHMARKS / "papers.py").is_file():
-        pytest.skip("the benchmarks are not beside the tests")
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    return importlib.import_module
-
-
-@pytest.fixture
-def sessions(parts):
+def sessions(bench):
     """Sixty groups of three classes."""
     rng = np.random.default_rng(0)
     groups = np.repeat(np.arange(60), rng.integers(1, 6, 60))
     labels = np.array(["bulb", "camera", "plug"])[groups % 3]
-    return parts("paper_tables.data").Data(None, labels, groups)
+    return bench("paper_tables.data").Data(None, labels, groups)
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_no_group_on_two_sides(parts, sessions, seed):
+def test_no_group_on_two_sides(bench, sessions, seed):
     """Every fold keeps groups whole, and the folds test every session once."""
     tested = []
     for fold in range(5):
-        train, test = parts("paper_tables.data").split_groups(sessions, "grouped", 5, fold, seed)
+        train, test = bench("paper_tables.data").split_groups(sessions, "grouped", 5, fold, seed)
         assert not set(sessions.groups[train]) & set(sessions.groups[test])
         assert len(train) + len(test) == len(sessions.y)
         tested += list(test)
     assert sorted(tested) == list(range(len(sessions.y)))
 
 
-def test_a_group_of_two_classes_is_refused(parts):
+def test_a_group_of_two_classes_is_refused(bench):
     """What is scored as a whole needs one label."""
-    data = parts("paper_tables.data")
+    data = bench("paper_tables.data")
     with pytest.raises(ValueError, match="more than one class"):
         data.whole_groups(data.Data(None, np.array(["bulb", "plug"]), np.array(["a", "a"])))
 
 
-def test_whole_group_is_the_sum_of_log_probabilities(parts):
+def test_whole_group_is_the_sum_of_log_probabilities(bench):
     """One sure session outweighs, and the floor keeps a session that rules a class out finite."""
-    by_group = parts("paper_tables.session_measures").by_group
+    by_group = bench("paper_tables.session_measures").by_group
     proba = np.array([[0.6, 0.4], [0.1, 0.9], [1.0, 0.0], [0.3, 0.7]])
     # group 7: 0.6 * 0.1 < 0.4 * 0.9; group 3: 1 * 0.3 > 0.001 * 0.7
     assert by_group(proba, np.array([7, 7, 3, 3])).tolist() == [0, 1]
 
 
-def test_models_are_made_by_name(parts):
+def test_models_are_made_by_name(bench):
     """Names of `make_estimator` and paths of classes; what is neither is refused."""
-    make = parts("paper_tables.models").on_sessions
-    settings = parts("paper_tables.experiments").IOT
+    make = bench("paper_tables.models").on_sessions
+    settings = bench("paper_tables.experiments").IOT
     model, grid = make("sklearn.ensemble.RandomForestClassifier", "iot", settings, 7)
     assert type(model).__name__ == "RandomForestClassifier" and model.random_state == 7
     assert not grid
@@ -69,7 +56,7 @@ def test_models_are_made_by_name(parts):
         make("no such model", "iot", settings, 7)
 
 
-def test_app_lengths_and_times_survive(parts):
+def test_app_lengths_and_times_survive(bench):
     """Lengths beyond 16 bits, signs and intervals of two flows come back as they went in."""
     import pyarrow as pa
 
@@ -81,23 +68,23 @@ def test_app_lengths_and_times_survive(parts):
             "iat": pa.array([[0.0, 0.5, 0.25], [0.0, 2.0]], pa.list_(pa.float32())),
         }
     )
-    X = parts("paper_tables.data").android_sessions(table)
+    X = bench("paper_tables.data").android_sessions(table)
     size, direction = (ragged(X[name])[0] for name in ("packet_size", "packet_direction"))
     assert (size * direction).tolist() == [65479, -1448, 5, -7, 9]
     assert ragged(X["packet_time"])[0].tolist() == [0.0, 0.5, 0.75, 0.0, 2.0]
 
 
 @pytest.mark.parametrize("name", ["g-iot-devices", "g-android-apps", "g-bundled-captures"])
-def test_tiny_scale_runs_once_and_makes_tables(parts, traffic_data, tmp_path, monkeypatch, name):
+def test_tiny_scale_runs_once_and_makes_tables(bench, traffic_data, tmp_path, monkeypatch, name):
     """A second call runs nothing; every model of the tables has its row, with what it costs."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    runner, tables = parts("paper_tables.runner"), parts("results_page.group_tables")
-    [experiment] = [e for e in parts("paper_tables.experiments").EXPERIMENTS if e.name == name]
+    runner, tables = bench("paper_tables.runner"), bench("results_page.group_tables")
+    [experiment] = [e for e in bench("paper_tables.experiments").EXPERIMENTS if e.name == name]
     heard = []
     for _ in range(2):
         assert runner.run(experiment, "tiny", 1, traffic_data, tmp_path, say=heard.append)
     assert heard[-1].endswith(" 0 to do")
-    rows = parts("results_page.page").read(tmp_path, name, ("tiny",)).rows
+    rows = bench("results_page.page").read(tmp_path, name, ("tiny",)).rows
     for _, truth in rows[rows["model"] == "truth"].iterrows():
         assert sum(truth["group_sizes"]) == len(truth["sessions"]) == len(truth["twins"])
         assert len(truth["group_numbers"]) == len(truth["groups"])
@@ -117,17 +104,17 @@ def test_tiny_scale_runs_once_and_makes_tables(parts, traffic_data, tmp_path, mo
     assert len(tables.group_classes(rows, tables.FOREST)) == expected
 
 
-def test_later_days_and_other_networks_make_tables(parts, traffic_data, tmp_path):
+def test_later_days_and_other_networks_make_tables(bench, traffic_data, tmp_path):
     """A row a model; a column a block, or a pair of networks, with scores in it."""
-    runner, tables = parts("paper_tables.runner"), parts("results_page.group_tables")
-    for experiment in parts("paper_tables.experiments").EXPERIMENTS:
+    runner, tables = bench("paper_tables.runner"), bench("results_page.group_tables")
+    for experiment in bench("paper_tables.experiments").EXPERIMENTS:
         if experiment.name not in ("x-drift", "x-other-network"):
             continue
         assert runner.run(
             experiment, "tiny", 1, traffic_data, tmp_path,
             models=[tables.NEIGHBOURS, tables.NINE_FOREST], say=lambda text: None,
         )  # fmt: skip
-        rows = parts("results_page.page").read(tmp_path, experiment.name, ("tiny",)).rows
+        rows = bench("results_page.page").read(tmp_path, experiment.name, ("tiny",)).rows
         make = tables.drift_table if experiment.name == "x-drift" else tables.transfer_table
         table = make(rows).astype(float)
         assert list(table.index) == [tables.NINE_FOREST, tables.NEIGHBOURS]
@@ -135,13 +122,13 @@ def test_later_days_and_other_networks_make_tables(parts, traffic_data, tmp_path
 
 
 @pytest.mark.parametrize("name", ["x-early", "x-sequence-labels", "x-learning-curve"])
-def test_sequences_and_curves_run_at_tiny_scale(parts, traffic_data, tmp_path, monkeypatch, name):
+def test_sequences_and_curves_run_at_tiny_scale(bench, traffic_data, tmp_path, monkeypatch, name):
     """Every model has the scores that its table shows, and they are shares."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    [experiment] = [e for e in parts("paper_tables.experiments").EXPERIMENTS if e.name == name]
-    run = parts("paper_tables.runner").run
+    [experiment] = [e for e in bench("paper_tables.experiments").EXPERIMENTS if e.name == name]
+    run = bench("paper_tables.runner").run
     assert run(experiment, "tiny", 1, traffic_data, tmp_path, say=lambda text: None)
-    rows = parts("results_page.page").read(tmp_path, name, ("tiny",)).rows
+    rows = bench("results_page.page").read(tmp_path, name, ("tiny",)).rows
     assert rows["f1"].between(0, 1).all()
     settings = experiment.settings["tiny"]
     wanted = {

@@ -1,22 +1,13 @@
 """Remedies for sparse classes: what the tables say is what was predicted."""
 
-import importlib
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).parents[2]
 
-
-@pytest.fixture(scope="module")
-def remedies():
+@pytest.fixture
+def remedies(bench):
     """Import the benchmark."""
-    if not (ROOT / "benchmarks" / "sparse_remedies.py").is_file():
-        pytest.skip("the benchmarks are not beside the tests")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(ROOT / "benchmarks"))
-        yield importlib.import_module("sparse_remedies")
+    return bench("sparse_remedies")
 
 
 def test_tables_are_counted_by_hand(remedies):
