@@ -1,11 +1,10 @@
 """How the networks for feature tables read numbers."""
 
-from numbers import Integral
-
 import numpy as np
 
-from sktraffic._compat import Interval, StrOptions
+from sktraffic._compat import StrOptions
 from sktraffic.neural_network._base import BaseTorchClassifier
+from sktraffic.neural_network._params import AT_LEAST_TWO, parameter
 from sktraffic.neural_network._runtime import DTYPES
 from sktraffic.nn import PiecewiseLinearEncoding
 
@@ -13,14 +12,8 @@ from sktraffic.nn import PiecewiseLinearEncoding
 class FeatureTableClassifier(BaseTorchClassifier):
     """A network for feature tables: how it reads numbers, and what it learns of them beforehand."""
 
-    embedding: str = "piecewise"
-    n_bins: int = 48
-
-    _parameter_constraints = {
-        **BaseTorchClassifier._parameter_constraints,
-        "embedding": [StrOptions({"linear", "piecewise"})],
-        "n_bins": [Interval(Integral, 2, None, closed="left")],
-    }
+    embedding: str = parameter("piecewise", StrOptions({"linear", "piecewise"}))
+    n_bins: int = parameter(48, AT_LEAST_TWO)
 
     def _without_effect(self):
         yield from super()._without_effect()

@@ -2,7 +2,6 @@
 
 import math
 import warnings
-from dataclasses import field
 from functools import partial
 from numbers import Integral
 
@@ -11,7 +10,7 @@ import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from sktraffic.neural_network._member import TransformerMember, TransformerParams, fit_members
-from sktraffic.neural_network._params import COUNT
+from sktraffic.neural_network._params import COUNT, parameter
 from sktraffic.neural_network._runtime import derive_seed, draw_seed
 from sktraffic.neural_network._uncertainty import mutual_information
 from sktraffic.nn import stack_members, stacked_forward
@@ -78,14 +77,8 @@ class TransformerEnsemble(TransformerParams):
     (True, 3)
     """
 
-    n_members: int = field(default=3, kw_only=False)
-    n_jobs: int | None = None
-
-    _parameter_constraints = {
-        **TransformerParams._parameter_constraints,
-        "n_members": [COUNT],
-        "n_jobs": [Integral, None],
-    }
+    n_members: int = parameter(3, COUNT, kw_only=False)
+    n_jobs: int | None = parameter(None, Integral, None)
 
     _predict_rows = 1024
 

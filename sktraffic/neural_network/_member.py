@@ -1,15 +1,12 @@
 """One feature-token transformer as an estimator: the member of an ensemble."""
 
-from numbers import Integral
-
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
 from torch import nn
 
-from sktraffic._compat import Interval
 from sktraffic.neural_network._callbacks import SlowFit
 from sktraffic.neural_network._embedding import FeatureTableClassifier, token_groups
-from sktraffic.neural_network._params import COUNT, SHARE
+from sktraffic.neural_network._params import COUNT, NATURAL, SHARE, parameter
 from sktraffic.neural_network._runtime import derive_seed
 from sktraffic.nn import FeatureTransformer, GroupTokenizer
 
@@ -18,23 +15,13 @@ class TransformerParams(FeatureTableClassifier):
     """What one transformer and an ensemble of them share: parameters and module."""
 
     embedding: str = "linear"
-    max_tokens: int | None = None
-    d_token: int = 128
-    n_heads: int = 8
-    n_layers: int = 2
-    d_hidden: int = 128
-    dropout: float = 0.1
+    max_tokens: int | None = parameter(None, COUNT, None)
+    d_token: int = parameter(128, COUNT)
+    n_heads: int = parameter(8, COUNT)
+    n_layers: int = parameter(2, NATURAL)
+    d_hidden: int = parameter(128, COUNT)
+    dropout: float = parameter(0.1, SHARE)
     gamma: float = 2.0
-
-    _parameter_constraints = {
-        **FeatureTableClassifier._parameter_constraints,
-        "max_tokens": [COUNT, None],
-        "d_token": [COUNT],
-        "n_heads": [COUNT],
-        "n_layers": [Interval(Integral, 0, None, closed="left")],
-        "d_hidden": [COUNT],
-        "dropout": [SHARE],
-    }
 
     def _learn_inputs(self, X, weight, seed):
         super()._learn_inputs(X, weight, seed)

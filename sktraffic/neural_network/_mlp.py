@@ -1,11 +1,9 @@
 """Multi-layer perceptrons, that of Qi et al. (2025) among them, as an estimator."""
 
-from dataclasses import field
-
 from sktraffic._compat import StrOptions
 from sktraffic.neural_network._embedding import FeatureTableClassifier
 from sktraffic.neural_network._inputs import check_sizes
-from sktraffic.neural_network._params import COUNT, SHARE
+from sktraffic.neural_network._params import COUNT, SHARE, parameter
 from sktraffic.nn import ACTIVATIONS, MLP, WideMLP
 
 
@@ -52,23 +50,15 @@ class MLPClassifier(FeatureTableClassifier):
     True
     """
 
-    hidden_sizes: tuple = field(default=(256, 256), kw_only=False)
-    activation: str = "relu"
-    dropout: float = 0.1
-    n_members: int = 3
+    hidden_sizes: tuple = parameter((256, 256), "array-like", kw_only=False)
+    activation: str = parameter("relu", StrOptions(set(ACTIVATIONS)))
+    dropout: float = parameter(0.1, SHARE)
+    n_members: int = parameter(3, COUNT)
     lr: float = 0.004
     batch_size: int | None = 128
     max_epochs: int = 25
     warmup_ratio: float = 0.1
     early_stopping: bool = False
-
-    _parameter_constraints = {
-        **FeatureTableClassifier._parameter_constraints,
-        "hidden_sizes": ["array-like"],
-        "activation": [StrOptions(set(ACTIVATIONS))],
-        "dropout": [SHARE],
-        "n_members": [COUNT],
-    }
 
     def _without_effect(self):
         yield from super()._without_effect()

@@ -17,6 +17,7 @@ SHARE = Interval(Real, 0, 1, closed="left")
 POSITIVE = Interval(Real, 0, None, closed="neither")
 NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
 NATURAL = Interval(Integral, 0, None, closed="left")
+AT_LEAST_TWO = Interval(Integral, 2, None, closed="left")
 
 #: Parameter -> (type, what it means).
 PARAMETER_DOCS = {
@@ -248,7 +249,7 @@ class ClassifierParams(TrainingParams):
 class BertParams(KeywordParams):
     """What BERT is made of."""
 
-    vocab_size: int = parameter(260, Interval(Integral, 2, None, closed="left"), kw_only=False)
+    vocab_size: int = parameter(260, AT_LEAST_TWO, kw_only=False)
     hidden_size: int = parameter(768, COUNT)
     n_layers: int = parameter(12, COUNT)
     n_heads: int = parameter(8, COUNT)
