@@ -69,7 +69,10 @@ PARAMETER_DOCS = {
         '{"f1_weighted", "f1_macro", "accuracy", "balanced_accuracy", "valid_loss"}',
         "What early stopping watches.",
     ),
-    "device": ("str", '"cpu", "cuda", "cuda:1", or "auto" for a GPU where there is one.'),
+    "device": (
+        "str",
+        '"cpu", "cuda", "cuda:1", or "auto" for a GPU where there is one that the process can use.',
+    ),
     "precision": ('{"float32", "bfloat16", "float64"}', "bfloat16 keeps float32 weights."),
     "random_state": (
         "int, RandomState or None",

@@ -17,10 +17,11 @@ if hasattr(os, "register_at_fork"):
 def resolve_device(device):
     """Turn "auto", "cpu", "cuda" or "cuda:1" into a torch.device that exists.
 
-    "auto" is the first CUDA device where there is one, and the CPU otherwise.
+    "auto" is the first CUDA device where there is one that this process can use, and the CPU
+    otherwise: in a child that was forked from a process that uses one, say.
     """
     if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return torch.device("cuda" if _cuda_works() else "cpu")
     try:
         resolved = torch.device(device)
     except (RuntimeError, TypeError) as error:
@@ -33,6 +34,16 @@ def resolve_device(device):
             "devices. Pass device='auto' to use one where there is one, or device='cpu'."
         )
     return resolved
+
+
+def _cuda_works():
+    if not torch.cuda.is_available():
+        return False
+    try:
+        torch.cuda.init()
+    except RuntimeError:  # no forked child can use what its parent has begun
+        return False
+    return True
 
 
 def usable_device(device):

@@ -101,6 +101,19 @@ def test_cuda_asked_for_and_absent(clf):
         clf.set_params(device="cuda").fit(X, Y)
 
 
+def test_auto_is_the_cpu_where_cuda_cannot_begin(clf, monkeypatch):
+    """So in a child that was forked from a process that uses a GPU."""
+
+    def refuse():
+        raise RuntimeError("Cannot re-initialize CUDA in forked subprocess.")
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "init", refuse)
+    fitted = clf.set_params(device="auto").fit(X, Y)
+    nets = [member.net_ for member in getattr(fitted, "members_", [fitted])]
+    assert {net.device.type for net in nets} == {"cpu"}
+
+
 @pytest.mark.parametrize("device", ["gpu", "cuda:99", "tpu:0"])
 def test_unknown_device(clf, device):
     """Names that torch does not know, and a device that is not there."""

@@ -43,7 +43,7 @@ def tokens():
 def fitted(tokens):
     """Train a model on the first 300 sessions."""
     model = MaskedByteModel(13, **TINY, max_epochs=15, lr=0.01, dropout=0.0, mask_probability=0.2)
-    return model.fit(tokens[:300])
+    return model.set_params(device="cpu").fit(tokens[:300])
 
 
 def test_pretraining_lowers_masked_loss_and_generalises(fitted, tokens):

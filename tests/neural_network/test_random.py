@@ -100,10 +100,11 @@ import numpy as np
 from sklearn.datasets import make_classification
 from sktraffic.neural_network import MLPClassifier
 X, y = make_classification(6000, 20, n_informative=8, n_classes=3, random_state=0)
-clf = MLPClassifier((64,), max_epochs=1, random_state=0).fit(X, y)
+params = {"max_epochs": 1, "random_state": 0, "device": "cpu"}
+clf = MLPClassifier((64,), **params).fit(X, y)
 child = os.fork()
 if not child:
-    again = MLPClassifier((64,), max_epochs=1, random_state=0).fit(X, y).predict_proba(X)
+    again = MLPClassifier((64,), **params).fit(X, y).predict_proba(X)
     same = np.allclose(again, clf.predict_proba(X), rtol=1e-5)
     os._exit(0 if same else 1)
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))

@@ -27,7 +27,7 @@ SEARCHES = {
     "bert": (
         BiGRUDABert(
             hidden_size=8, n_layers=1, n_heads=2, max_length=256, gru_hidden_size=4, gru_layers=1,
-            max_epochs=1, random_state=0,
+            max_epochs=1, random_state=0, device="cpu",  # a GPU adds up in any order
         ),
         # two candidates that differ in everything: each costs a network over 238 tokens
         [
