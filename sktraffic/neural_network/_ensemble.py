@@ -1,6 +1,5 @@
 """The transformer ensemble of Qi et al. (2025), section 3, as an estimator."""
 
-import math
 import warnings
 from functools import partial
 from numbers import Integral
@@ -13,7 +12,7 @@ from sktraffic.neural_network._member import TransformerMember, TransformerParam
 from sktraffic.neural_network._params import COUNT, parameter
 from sktraffic.neural_network._runtime import derive_seed, draw_seed
 from sktraffic.neural_network._uncertainty import mutual_information
-from sktraffic.nn import stack_members, stacked_forward
+from sktraffic.nn import member_mean, stack_members, stacked_forward
 
 
 class TransformerEnsemble(TransformerParams):
@@ -145,8 +144,7 @@ class TransformerEnsemble(TransformerParams):
 
     def _logits(self, X):
         """Logarithms of the mean probabilities: (n, K), which a softmax leaves as they are."""
-        log_proba = self._member_logits(X).log_softmax(dim=-1)  # (M, n, K)
-        return log_proba.logsumexp(dim=0) - math.log(len(log_proba))
+        return member_mean(self._member_logits(X))
 
     def _stack(self):
         """Members' weights side by side, and their device."""

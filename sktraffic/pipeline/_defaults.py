@@ -2,9 +2,10 @@
 
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.impute import SimpleImputer
-from sklearn.pipeline import FeatureUnion, Pipeline
+from sklearn.pipeline import Pipeline
 
-from sktraffic.feature_extraction import PacketSequences, PacketSizeMatrix, SessionFeatures
+from sktraffic.feature_extraction import SessionFeatures
+from sktraffic.pipeline._features import side_by_side
 
 
 def default_estimator():
@@ -26,14 +27,6 @@ def default_estimator():
     >>> list(default_estimator().named_steps)
     ['features', 'impute', 'clf']
     """
-    features = FeatureUnion(
-        [
-            ("statistics", SessionFeatures(features="extended")),
-            ("sizes", PacketSizeMatrix(min_sessions=1)),
-            ("packets", PacketSequences(30, fields=["signed_size", "iat"])),
-        ],
-        verbose_feature_names_out=False,
-    )
     forest = RandomForestClassifier(
         n_estimators=200,
         min_samples_leaf=2,
@@ -42,7 +35,7 @@ def default_estimator():
     )
     return Pipeline(
         [
-            ("features", features),
+            ("features", side_by_side(SessionFeatures("extended"))),
             ("impute", SimpleImputer(strategy="median", keep_empty_features=True)),
             ("clf", forest),
         ]

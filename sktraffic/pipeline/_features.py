@@ -1,7 +1,7 @@
 """All that a session table tells, as columns of numbers for trees."""
 
-import numpy as np
 from sklearn.base import TransformerMixin
+from sklearn.pipeline import FeatureUnion
 from sklearn.utils.validation import check_is_fitted
 
 from sktraffic._base import BaseEstimator
@@ -12,6 +12,30 @@ from sktraffic.feature_extraction import (
     SessionFeatures,
     SessionStatistics,
 )
+
+
+def side_by_side(statistics, n_packets=30, max_sizes=512, more=()):
+    """Return the features of a session table, unfitted, as one transformer.
+
+    Parameters
+    ----------
+    statistics : transformer
+    n_packets, max_sizes : int
+        As of `KnownFeatures`.
+    more : sequence of (str, transformer)
+        Further ones.
+
+    Returns
+    -------
+    FeatureUnion
+    """
+    parts = [
+        ("statistics", statistics),
+        ("sizes", PacketSizeMatrix(max_sizes, min_sessions=1)),
+        ("packets", PacketSequences(n_packets, fields=["signed_size", "iat"])),
+        *more,
+    ]
+    return FeatureUnion(parts, verbose_feature_names_out=False)
 
 
 class KnownFeatures(TransformerMixin, BaseEstimator):
@@ -29,8 +53,8 @@ class KnownFeatures(TransformerMixin, BaseEstimator):
 
     Attributes
     ----------
-    parts_ : list of transformers
-        Fitted; their columns stand side by side.
+    union_ : FeatureUnion
+        Of the parts that the table has, fitted.
 
     Examples
     --------
@@ -51,25 +75,22 @@ class KnownFeatures(TransformerMixin, BaseEstimator):
     def fit(self, X, y=None):
         """Find out what the table has."""
         statistics = SessionFeatures if _is_known(X, "packet_message") else SessionStatistics
-        parts = [
-            statistics("extended"),
-            PacketSizeMatrix(self.max_sizes, min_sessions=1),
-            PacketSequences(self.n_packets, fields=["signed_size", "iat"]),
-        ]
+        more = []
         if self.n_bytes and _is_known(X, "packet_bytes"):
-            parts.append(ByteTokens(self.n_bytes, n_packets=4, start="payload"))
-        self.parts_ = [part.fit(X) for part in parts]
+            more = [("bytes", ByteTokens(self.n_bytes, n_packets=4, start="payload"))]
+        union = side_by_side(statistics("extended"), self.n_packets, self.max_sizes, more)
+        self.union_ = union.fit(X)
         return self
 
     def transform(self, X):
         """Compute them; shape (n_sessions, n_features_out)."""
         check_is_fitted(self)
-        return np.hstack([np.asarray(part.transform(X)) for part in self.parts_])
+        return self.union_.transform(X)
 
     def get_feature_names_out(self, input_features=None):
         """Names of the columns; (n_features_out,) of str."""
         check_is_fitted(self)
-        return np.hstack([part.get_feature_names_out() for part in self.parts_])
+        return self.union_.get_feature_names_out()
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -104,4 +104,4 @@ def test_known_features_are_those_of_the_table():
     )
     assert "token_258" in full.get_feature_names_out()
     null = X.assign(packet_message=None, packet_bytes=None)
-    assert len(clone(full).fit(null).parts_) == 3
+    assert len(clone(full).fit(null).union_.transformer_list) == 3
